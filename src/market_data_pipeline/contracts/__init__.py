@@ -1,0 +1,24 @@
+"""What holds between the parts: the protocols that plugins implement and the data they exchange with the core."""
+
+from __future__ import annotations
+
+from market_data_pipeline.contracts.capabilities import Capabilities
+from market_data_pipeline.contracts.provider import MarketDataProvider
+from market_data_pipeline.contracts.services import Clock, Services
+from market_data_pipeline.contracts.source import RowSource, SourceStatus, StreamRequest, TickSource
+from market_data_pipeline.contracts.stages import Batcher, Operator, Outcome, Sink
+
+__all__ = [
+    "Batcher",
+    "Capabilities",
+    "Clock",
+    "MarketDataProvider",
+    "Operator",
+    "Outcome",
+    "RowSource",
+    "Services",
+    "Sink",
+    "SourceStatus",
+    "StreamRequest",
+    "TickSource",
+]
