@@ -1,0 +1,65 @@
+"""Plugins: what an author implements, and the host that finds and loads it.
+
+Everything here is imported on first use, so that listing plugins imports neither pluggy nor the model.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from market_data_pipeline.plugins.discovery import GROUP
+    from market_data_pipeline.plugins.hookspecs import API_VERSION, HookContext, PluginHooks, hookimpl
+    from market_data_pipeline.plugins.host import PluginHost
+    from market_data_pipeline.plugins.policy import PluginPolicy
+    from market_data_pipeline.plugins.record import PluginRecord
+    from market_data_pipeline.plugins.specs import (
+        AnySpec,
+        ComponentKind,
+        ComponentSpec,
+        Lazy,
+        ProviderSpec,
+        SourceSpec,
+        Spec,
+    )
+
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "AnySpec",
+    "ComponentKind",
+    "ComponentSpec",
+    "HookContext",
+    "Lazy",
+    "PluginHooks",
+    "PluginHost",
+    "PluginPolicy",
+    "PluginRecord",
+    "ProviderSpec",
+    "SourceSpec",
+    "Spec",
+    "hookimpl",
+]
+
+_MODULES: Final = {
+    "discovery": ("GROUP",),
+    "hookspecs": ("API_VERSION", "HookContext", "PluginHooks", "hookimpl"),
+    "host": ("PluginHost",),
+    "policy": ("PluginPolicy",),
+    "record": ("PluginRecord",),
+    "specs": ("AnySpec", "ComponentKind", "ComponentSpec", "Lazy", "ProviderSpec", "SourceSpec", "Spec"),
+}
+_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
+
+
+if not TYPE_CHECKING:  # pragma: no branch - a checker would take every misspelt name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,83 @@
+"""Discovery: which plugins are installed, from their metadata alone. Nothing of a plugin is imported."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from importlib_metadata import distributions
+
+from market_data_pipeline.plugins.guard import describe
+from market_data_pipeline.plugins.policy import PluginPolicy, canonical
+from market_data_pipeline.plugins.record import PluginRecord
+
+if TYPE_CHECKING:
+    from importlib_metadata import IDistribution
+
+__all__ = ["GROUP", "discover"]
+
+GROUP = "market_data.providers"
+"""The entry-point group; it carries every kind of component."""
+
+
+def discover(policy: PluginPolicy, *, path: Sequence[str] | None = None) -> list[PluginRecord]:
+    """Return a record of each plugin on `path` (default: `sys.path`), sorted.
+
+    Of two copies of one distribution the first on the path counts, as for an import. Two distributions with one
+    entry-point name are both failed: the order of installation decides nothing.
+    """
+    found: dict[str, list[PluginRecord]] = {}
+    for distribution in distributions() if path is None else distributions(path=list(path)):
+        if records := list(_read(distribution)):
+            found.setdefault(canonical(records[0].distribution), records)
+    allowed = [_judge(record, policy) for records in found.values() for record in records]
+    claims = Counter(record.name for record in allowed if record.state == "found")
+    return sorted(
+        (_clash(record, allowed) if claims[record.name] > 1 else record for record in allowed),
+        key=lambda record: (record.name, record.distribution, record.value),
+    )
+
+
+def _read(distribution: IDistribution) -> Iterator[PluginRecord]:
+    """Yield the plugins of one distribution; where damage concerns our group, as failed."""
+    place = Path(getattr(distribution, "_path", ""))
+    folder, _, version = place.stem.partition("-")
+    name = canonical(folder)
+    points = [(name, "")]
+    try:
+        if f"[{GROUP}]" not in (distribution.read_text("entry_points.txt") or ""):
+            return
+        # `.module` parses the value, which is damaged if it names none.
+        points = sorted({(e.name, e.value) for e in distribution.entry_points.select(group=GROUP) if e.module})
+        stated = distribution.metadata["Name"], distribution.metadata["Version"]
+        if not all(stated):
+            raise ValueError("METADATA has no Name or no Version")  # noqa: TRY301 - one way to report damage
+        name, version = stated
+        damage = None
+    except Exception as error:  # noqa: BLE001 - whatever a stranger's files make the reader raise
+        if isinstance(error, UnicodeDecodeError) and f"[{GROUP}]".encode() not in error.object:
+            return
+        damage = error
+    for entry, value in points:
+        record = PluginRecord(name=entry, value=value, distribution=name, version=version, path=str(place))
+        if damage:
+            record = record.failed("metadata", f"{place} is damaged ({describe(damage)}); install it again", damage)
+        yield record
+
+
+def _judge(record: PluginRecord, policy: PluginPolicy) -> PluginRecord:
+    why = policy.refusal(record.name, record.distribution)
+    return record.failed("disabled", why) if why else record
+
+
+def _clash(record: PluginRecord, records: Sequence[PluginRecord]) -> PluginRecord:
+    claims = sorted(
+        f"{other.distribution} {other.version} ({other.value})"
+        for other in records
+        if other.name == record.name and other.state == "found"
+    )
+    return record.failed(
+        "conflict", f"{' and '.join(claims)} claim this name; uninstall one, or name it in MDP_PLUGINS_DISABLED"
+    )
