@@ -1,0 +1,1 @@
+"""Recorded market data through the same contract as live."""

@@ -1,0 +1,75 @@
+"""From merged parts of files to batches, in the exact order of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import attrs
+import numpy as np
+
+from market_data_pipeline.model import BATCHES, Batch, Kind, Origin, Row
+from market_data_pipeline.model.columns import Columns, join
+from market_data_replay.formats.contract import UNSTAMPED, Chunk
+from market_data_replay.merge import MOST_ROWS
+
+if TYPE_CHECKING:
+    from market_data_pipeline.model.columns import Array
+
+SHORT_ROWS = 64
+"""Where kinds or origins alternate faster than this on average, batches are born as rows: objects are cheaper then."""
+
+
+@attrs.define
+class BatchMaker:
+    """Puts rows in order, gives an identity to those without one, and cuts where kind or origin change.
+
+    A row without `epoch` and `ordinal` gets its number in this replay as `ordinal`, and the `ts_event` of the first
+    such row of its provider as `epoch`. So all files of a provider share an origin, and rows of many symbols a batch.
+    The same request over the same files gives the same identities, another request may not.
+    """
+
+    rows: int = 0
+    """How many rows have gone out."""
+    _stamped: dict[Origin, Origin] = attrs.field(factory=dict)
+
+    def make(self, parts: Sequence[tuple[Chunk, Array]]) -> Iterator[Batch[Row]]:
+        """Yield the batches of one stretch, given as parts with their sort keys, in file order."""
+        groups: dict[tuple[Kind, Origin], int] = {}
+        numbers = [groups.setdefault((chunk.kind, chunk.origin), len(groups)) for chunk, _ in parts]
+        in_files = np.repeat(numbers, [len(keys) for _, keys in parts])
+        order = np.argsort(np.concatenate([keys for _, keys in parts]), kind="stable")
+        in_time = in_files[order]
+        whole: dict[int, Batch[Row]] = {}
+        # In the order of their first rows, which the epochs follow.
+        for (kind, origin), group in sorted(groups.items(), key=lambda item: int(np.argmax(in_time == item[1]))):
+            mine = [chunk.columns for (chunk, _), number in zip(parts, numbers, strict=True) if number == group]
+            columns = join(mine) if len(mine) > 1 else mine[0]
+            places = np.flatnonzero(in_time == group)
+            if len(parts) > 1:
+                columns = columns.take((np.cumsum(in_files == group) - 1)[order[places]])
+            whole[group] = self._stamp(kind, origin, columns, self.rows + places)
+        yield from self._cut(in_time, whole)
+
+    def _stamp(self, kind: Kind, origin: Origin, columns: Columns, ordinals: Array) -> Batch[Row]:
+        if origin.epoch == UNSTAMPED:
+            epoch = int(columns["ts_event"][0])
+            origin = self._stamped.setdefault(origin, Origin(origin.provider, origin.source, epoch, origin.mode))
+            columns = Columns({**columns, "ordinal": ordinals}, columns.words)
+        return BATCHES[kind].from_columns(columns, origin)
+
+    def _cut(self, groups: Array, whole: dict[int, Batch[Row]]) -> Iterator[Batch[Row]]:
+        """Yield the batches of a stretch, given the group of each row and all rows of each group."""
+        changes = np.flatnonzero(groups[1:] != groups[:-1]) + 1
+        cuts = [0, *np.union1d(changes, np.arange(MOST_ROWS, len(groups), MOST_ROWS)).tolist(), len(groups)]
+        short = len(changes) * SHORT_ROWS > len(groups)
+        rows = {group: batch.rows for group, batch in whole.items()} if short else {}
+        begin = dict.fromkeys(whole, 0)
+        for start, stop in pairwise(cuts):
+            group = int(groups[start])
+            batch, first = whole[group], begin[group]
+            part = slice(first, first + stop - start)
+            begin[group] = part.stop
+            self.rows += stop - start
+            yield type(batch)(rows[group][part]) if short else batch[part]

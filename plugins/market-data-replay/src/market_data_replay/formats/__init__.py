@@ -1,0 +1,11 @@
+"""The formats of files, by name."""
+
+from __future__ import annotations
+
+from market_data_replay.formats.contract import Format
+from market_data_replay.formats.lean import LEAN
+from market_data_replay.formats.parquet import PARQUET
+
+FORMATS: dict[str, Format] = {"parquet": PARQUET, "lean": LEAN}
+
+__all__ = ["FORMATS"]

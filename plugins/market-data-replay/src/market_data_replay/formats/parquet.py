@@ -1,0 +1,198 @@
+"""The Parquet dataset that the pipeline writes: the schemas tick/1 and bar/1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from market_data_pipeline.errors import InvalidRequest, MalformedMessage
+from market_data_pipeline.model import Batch, Kind, Origin, Row
+from market_data_pipeline.model.arrow import from_arrow, kind_of
+from market_data_pipeline.model.columns import Columns
+from market_data_replay.formats.contract import BEGINNING, TRIED, UNSTAMPED, Chunk, Finding, Query, Tally, good_parts
+
+_TEXTS = ["symbol", "provider", "mode", "side", "conditions", "basis"]
+_BUFFER = 1 << 16
+_DAY_NS = 86_400_000_000_000
+
+
+@attrs.frozen(kw_only=True)
+class ParquetRun:
+    """One file."""
+
+    path: Path
+    kind: Kind
+    columns: list[str]
+    groups: list[int]
+    """The row groups that can have rows of the range."""
+    query: Query
+    size: int
+    lower: int
+
+    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk]:
+        """Read the file.
+
+        Yields:
+            Its rows of the query's symbols and range, cut where the origin changes.
+
+        Raises:
+            InvalidRequest: It is damaged, or its columns are not those of the schema.
+        """
+        texts = [name for name in _TEXTS if name in self.columns]
+        try:
+            # Buffered beforehand, which is the default, the whole file would be in memory.
+            with pq.ParquetFile(self.path, read_dictionary=texts, pre_buffer=False, buffer_size=_BUFFER) as file:
+                first = 0
+                total = sum(file.metadata.row_group(group).num_rows for group in self.groups)
+                for data in file.iter_batches(rows, row_groups=self.groups, columns=self.columns, use_threads=False):
+                    for batch in self._batches(data, first, tally):
+                        if (chunk := self._chunk(batch, tally)) is not None:
+                            yield chunk
+                    first += data.num_rows
+                    tally.read += self.size * data.num_rows // total
+        except (pa.ArrowException, OSError) as error:
+            raise InvalidRequest(_damaged(self.path, error), source="replay") from error
+
+    def _batches(self, data: pa.RecordBatch, first: int, tally: Tally) -> Iterable[Batch[Row]]:
+        def read(start: int, stop: int) -> list[Batch[Row]]:
+            return from_arrow(data.slice(start, stop - start), source="replay", epoch=UNSTAMPED)
+
+        def skip(number: int, reason: str) -> None:
+            tally.skip(str(self.path), first + number + 1, reason)
+
+        try:
+            return read(0, data.num_rows)
+        except MalformedMessage as error:
+            head = list(good_parts(read, min(TRIED, data.num_rows), skip))
+            if not (head or first):
+                raise InvalidRequest(
+                    f"{self.path} is not what it claims to be: its rows do not read as {self.kind} rows ({error})",
+                    source="replay",
+                ) from error
+            rest = good_parts(read, data.num_rows, skip, start=TRIED) if data.num_rows > TRIED else ()
+            return [batch for part in (*head, *rest) for batch in part]
+
+    def _chunk(self, batch: Batch[Row], tally: Tally) -> Chunk | None:
+        """Return the rows of the query, or None; without `ordinal` if the file has no identities."""
+        columns, query = batch.columns, self.query
+        words = columns.words["symbol"]
+        tally.seen.update(str(word) for word in words)
+        keep = query.holds(columns["start" if self.kind == "bar" else "ts_event"])
+        if query.symbols:
+            keep &= np.array([word in query.symbols for word in words])[columns["symbol"]]
+        if not keep.all():
+            columns = columns.take(np.flatnonzero(keep))
+        if not len(columns):
+            return None
+        origin = batch.origin
+        if not {"epoch", "ordinal"} <= set(self.columns):
+            origin = Origin(origin.provider, origin.source, UNSTAMPED, origin.mode)
+            columns = Columns({name: columns[name] for name in columns if name != "ordinal"}, columns.words)
+        return Chunk(self.kind, origin, columns)
+
+
+class ParquetFormat:
+    """Our own Parquet files, in their partitions or not."""
+
+    suffix = ".parquet"
+
+    def find(self, files: Sequence[Path], query: Query) -> Finding:
+        """Find the files with rows of the query; see `Format.find`. Which symbols they have only reading them tells.
+
+        Returns:
+            A run per file.
+
+        Raises:
+            InvalidRequest: A file is no Parquet file, has other columns, or none has such rows.
+        """
+        kinds: set[Kind] = set()
+        runs: list[ParquetRun] = []
+        for path in files:
+            partition = dict(re.findall(r"(kind|date)=([^/]+)", path.as_posix()))
+            kind = partition.get("kind")
+            if kind in {"quote", "trade", "bar"} and kind not in query.kinds:
+                kinds.add(kind)
+            elif not _is_before(partition.get("date"), query):
+                run, kind = _open(path, query)
+                kinds.add(kind)
+                runs.extend([run] if run else [])
+        if not runs:
+            if kinds & query.kinds or not kinds:
+                reason = "none between start and end" if query.start or query.end else "no row at all"
+            else:
+                reason = f"it has {', '.join(sorted(kinds))}; ask for other kinds"
+            raise InvalidRequest(f"no {query.wanted} in {query.path}: {reason}", source="replay")
+        return Finding(runs=runs)
+
+
+PARQUET = ParquetFormat()
+
+
+def _open(path: Path, query: Query) -> tuple[ParquetRun | None, Kind]:
+    """Return the run of a file, None if it has no rows of the query, and the kind of its rows."""
+    try:
+        with pq.ParquetFile(path) as file:
+            schema, metadata = file.schema_arrow, file.metadata
+    except (pa.ArrowException, OSError) as error:
+        raise InvalidRequest(_damaged(path, error), source="replay") from error
+    try:
+        kind = kind_of(schema)
+    except MalformedMessage as error:
+        raise InvalidRequest(f"{path} is not what the pipeline writes: {error}", source="replay") from error
+    if kind not in query.kinds:
+        return None, kind
+    groups = []
+    lower = None
+    for group in range(metadata.num_row_groups):
+        ranged = _range(metadata.row_group(group), "start" if kind == "bar" else "ts_event")
+        if ranged and (
+            (query.start is not None and ranged[1] < query.start) or (query.end is not None and ranged[0] >= query.end)
+        ):
+            continue
+        groups.append(group)
+        ranged = _range(metadata.row_group(group), "ts_event")
+        least = ranged[0] if ranged else BEGINNING
+        lower = least if lower is None else min(lower, least)
+    if lower is None:
+        return None, kind
+    columns = [name for name in schema.names if name != "time"]
+    run = ParquetRun(
+        path=path,
+        kind=kind,
+        columns=columns,
+        groups=groups,
+        query=query,
+        size=path.stat().st_size,
+        lower=lower,
+    )
+    return run, kind
+
+
+def _range(group: Any, column: str) -> tuple[int, int] | None:
+    """Return the least and the greatest value of a column of a row group, where the file says so."""
+    for index in range(group.num_columns):
+        chunk = group.column(index)
+        if chunk.path_in_schema == column:
+            stats = chunk.statistics
+            return (int(stats.min), int(stats.max)) if stats is not None and stats.has_min_max else None
+    return None
+
+
+def _is_before(day: str | None, query: Query) -> bool:
+    """Whether all rows of a partition are before the range; whether they are behind it, a bar's date does not tell."""
+    if day is None or query.start is None or not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+        return False
+    end = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000_000 + _DAY_NS
+    return end <= query.start
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is not the Parquet file that its name says ({str(error).splitlines()[0]}): replace or remove it"

@@ -1,0 +1,50 @@
+"""The provider: what the core makes one of, and asks for streams."""
+
+from __future__ import annotations
+
+from market_data_pipeline.contracts import Services, StreamRequest
+from market_data_pipeline.errors import CapabilityNotSupported, InvalidRequest, SourceClosed
+from market_data_replay.capabilities import CAPABILITIES
+from market_data_replay.settings import ReplaySettings
+from market_data_replay.source import ReplaySource
+
+
+class ReplayProvider:
+    """Plays recorded files; every stream reads them on its own, from the beginning."""
+
+    capabilities = CAPABILITIES
+
+    def __init__(self, settings: ReplaySettings, services: Services) -> None:
+        self._settings = settings
+        self._services = services
+        self._sources: list[ReplaySource] | None = []
+
+    async def start(self) -> None:
+        """Do nothing: each stream looks for its files when it starts."""
+
+    def stream(self, request: StreamRequest) -> ReplaySource:
+        """Return a replay of the files for one consumer.
+
+        Raises:
+            CapabilityNotSupported: A kind of rows that there is not.
+            InvalidRequest: `after` is no position of a replay.
+            SourceClosed: The provider is closed.
+        """
+        if self._sources is None:
+            raise SourceClosed("the replay provider is closed: make a new one", source="replay")
+        if unknown := request.kinds - CAPABILITIES.kinds:
+            raise CapabilityNotSupported(
+                f"replay has no {' or '.join(sorted(unknown))} rows: it has {', '.join(sorted(CAPABILITIES.kinds))}",
+                source="replay",
+            )
+        if request.after is not None and not request.after.isdecimal():
+            raise InvalidRequest(f"{request.after!r} is no position of a replay", source="replay")
+        source = ReplaySource(request, self._settings, self._services)
+        self._sources.append(source)
+        return source
+
+    async def close(self) -> None:
+        """Close all its streams. Idempotent."""
+        sources, self._sources = self._sources or [], None
+        for source in sources:
+            await source.close()

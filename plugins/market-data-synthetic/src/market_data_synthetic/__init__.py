@@ -1,0 +1,1 @@
+"""Synthetic quotes and trades: a pure function of seed, symbol and time."""

@@ -1,0 +1,56 @@
+"""A run of the provider in virtual time."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import attrs
+import pytest
+
+from market_data_pipeline.contracts import StreamRequest
+from market_data_pipeline.model import Batch, Row
+from market_data_pipeline.source.services import ServiceFactory
+from market_data_pipeline.testing import SimLoop, simulate
+from market_data_synthetic.provider import SyntheticProvider
+from market_data_synthetic.settings import SyntheticSettings
+
+
+@attrs.frozen
+class Run:
+    """What a run gave, and when on the clock."""
+
+    batches: list[Batch[Row]]
+    times: list[int]
+    """Wall time at which each batch came, int ns."""
+    began: int
+
+    @property
+    def rows(self) -> list[Row]:
+        return [row for batch in self.batches for row in batch.rows]
+
+    def of(self, kind: str) -> list[Row]:
+        return [row for row in self.rows if row.kind == kind]
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Run]:
+    """Run a source to its end: `run(symbols, kinds, **settings)`."""
+
+    def run_to_end(symbols: Sequence[str] = ("AAPL", "MSFT"), kinds=("quote",), after=None, **settings) -> Run:
+        async def program(loop: SimLoop) -> Run:
+            provider = SyntheticProvider(SyntheticSettings(**settings), ServiceFactory(loop).of("synthetic"))
+            result = Run([], [], loop.time_ns())
+            request = StreamRequest(symbols=tuple(symbols), kinds=frozenset(kinds), after=after)
+            async for item in provider.stream(request).batches():
+                result.batches.append(item)
+                result.times.append(loop.time_ns())
+            return result
+
+        return simulate(program)
+
+    return run_to_end
+
+
+@pytest.fixture(scope="session")
+def known(run) -> Callable[..., Run]:
+    """The same, made once for equal arguments."""
+    return cache(run)
