@@ -180,7 +180,7 @@ def from_floats(floats: Array) -> tuple[Array, Array]:
     Raises:
         MalformedMessage: Not a finite number, or beyond the bound of a price.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         px = np.rint(floats * SCALE)
         exact = (np.abs(floats) < 2**22) & (px / SCALE == floats)
         px = np.where(exact, px, 0).astype("i8")

@@ -38,6 +38,8 @@ class Batch(Generic[R_co]):
     """What one row object weighs, roughly."""
 
     born: Literal["rows", "columns"]
+    origin: Origin
+    position: str | None
 
     def __init__(self, rows: Iterable[R_co], *, position: str | None = None) -> None:
         """Make a batch from row objects, which share one origin.
@@ -52,7 +54,7 @@ class Batch(Generic[R_co]):
         if not isinstance(self._rows[0], self.row_type):
             raise TypeError(f"a {type(self).__name__} is made of {self.row_type.__name__} rows, not {self._rows[0]!r}")
         self._columns: Columns | None = None
-        self.origin: Origin = self._rows[0].origin
+        self.origin = self._rows[0].origin
         self.position = position
         self.born = "rows"
 
@@ -151,7 +153,7 @@ class QuoteBatch(Batch[Quote]):
     """Quotes as one batch."""
 
     __slots__ = ()
-    row_type = Quote
+    row_type: ClassVar[type[Row]] = Quote
     row_bytes = 320
 
 
@@ -159,7 +161,7 @@ class TradeBatch(Batch[Trade]):
     """Trades as one batch."""
 
     __slots__ = ()
-    row_type = Trade
+    row_type: ClassVar[type[Row]] = Trade
     row_bytes = 320
 
 
@@ -167,7 +169,7 @@ class BarBatch(Batch[Bar]):
     """Bars as one batch."""
 
     __slots__ = ()
-    row_type = Bar
+    row_type: ClassVar[type[Row]] = Bar
     row_bytes = 560
 
 
