@@ -108,7 +108,7 @@ class Channel:
         self._passed: deque[StreamItem | _Loss] = deque()  # ahead of all batches: what the dropping went past
         self._queue: deque[StreamItem | _Loss] = deque()
         self._losses: dict[frozenset[str], _Loss] = {}  # the latest of each set of symbols, while queued
-        self._last_loss: _Loss | None = None
+        self._last_loss: _Loss | None = None  # is queued if there are MAX_GAPS
         self._gaps = 0
         self._receiver: asyncio.Future[None] | None = None
         self._senders: deque[tuple[asyncio.Future[None], int, int]] = deque()
@@ -122,15 +122,13 @@ class Channel:
             ChannelClosed: The channel is closed. The item is not sent.
             ChannelFull: There is no room and the policy is `fail`. The item is not sent.
         """
-        rows, size = _weigh(item)
-        if self._policy != "block" or self._closed or (not self._senders and self._has_room(rows, size)):
-            self._put(item, rows, size)
+        if not self._senders and self._put(item):
             return
-        place = (asyncio.get_running_loop().create_future(), rows, size)
+        place = (asyncio.get_running_loop().create_future(), *_weigh(item))
         self._senders.append(place)
         try:
             await place[0]
-            self._put(item, rows, size)
+            self._put(item)
         finally:
             self._senders.remove(place)
             self._wake_sender()
@@ -142,9 +140,8 @@ class Channel:
             ChannelClosed: The channel is closed. The item is not sent.
             ChannelFull: There is no room and the policy is `block` or `fail`. The item is not sent.
         """
-        if self._senders and not self._closed:
-            raise ChannelFull(f"others wait to send into the channel of {self._source!r}; await send() to join them")
-        self._put(item, *_weigh(item))
+        if (self._senders and not self._closed) or not self._put(item):
+            raise self._full()
 
     async def receive_many(self) -> list[StreamItem]:
         """Wait for an item and take all that is queued: the fast way.
@@ -208,31 +205,43 @@ class Channel:
         fits = self.rows + rows <= self._max_rows and self.bytes + size <= self._max_bytes
         return fits or not (self.rows if rows else self.bytes)
 
-    def _put(self, item: StreamItem, rows: int, size: int) -> None:
+    def _put(self, item: StreamItem) -> bool:
         """Queue or drop an item, now.
+
+        Returns:
+            Whether that is done; if not, the item must wait.
 
         Raises:
             ChannelClosed: The channel is closed.
-            ChannelFull: There is no room, and the policy neither drops nor lets events through.
+            ChannelFull: There is no room, and the policy is `fail`.
         """
         if self._closed:
             raise ChannelClosed(f"the channel of {self._source!r} is closed; make a new one to go on")
+        rows, size = _weigh(item)
         full = not self._has_room(rows, size)
-        if full and (self._policy == "block" or (self._policy == "fail" and rows)):
-            raise ChannelFull(
-                f"the channel of {self._source!r} is full: {self.rows} rows, {self.bytes} bytes; "
-                "let its receiver work faster, raise its bounds or let it drop"
-            )
-        if full and self._policy == "drop_newest" and isinstance(item, Batch):
-            self._drop([item], self._queue)
-            return
+        if full:
+            if self._policy == "block":
+                return False
+            if self._policy == "fail" and rows:
+                raise self._full()
+            if self._policy == "drop_newest" and isinstance(item, Batch):
+                self._drop([item], self._queue)
+                return True
         self._queue.append(item)
-        self._count(item, 1)
-        if full and isinstance(item, Batch):
+        self.rows += rows
+        self.bytes += size
+        if full and rows:
             if self._policy == "conflate":
                 self._conflate()
             self._drop_oldest()
         self._wake_receiver()
+        return True
+
+    def _full(self) -> ChannelFull:
+        return ChannelFull(
+            f"the channel of {self._source!r} has no room: {self.rows} rows, {self.bytes} bytes, {len(self._senders)} "
+            "senders wait; await send(), make its receiver faster, raise its bounds or let it drop"
+        )
 
     def _drop_oldest(self) -> None:
         """Drop from the head until the bound is kept or one batch is left."""
@@ -298,8 +307,6 @@ class Channel:
         self._gaps -= 1
         if self._losses.get(loss.key) is loss:
             del self._losses[loss.key]
-        if self._last_loss is loss:
-            self._last_loss = None
         return Gap(
             source=self._source,
             ts=loss.ts,

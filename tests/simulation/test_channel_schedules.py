@@ -23,11 +23,11 @@ class HandsOver(Channel):
 
     hand = None
 
-    def _put(self, item, rows, size):
-        if self.hand is not None and not self.hand.done():
-            self.hand.set_result([item])
-        else:
-            super()._put(item, rows, size)
+    def _put(self, item):
+        if self.hand is None or self.hand.done():
+            return super()._put(item)
+        self.hand.set_result([item])
+        return True
 
     async def receive_many(self):
         if self._queue or self._closed:
@@ -64,7 +64,7 @@ class ForgetsTurn(Channel):
                 await place[0]
             finally:
                 self._senders.remove(place)
-        self._put(item, 1, item.nbytes)
+        self._put(item)
 
 
 class Trial:

@@ -153,14 +153,15 @@ def test_nothing_is_sent_into_a_closed_channel(clock, policy):
 
 
 def test_senders_that_wait_learn_that_it_was_closed(clock):
-    async def program(loop):
+    async def program(_loop):
         channel = Channel("test", clock, max_rows=1)
         await channel.send(quotes("A"))
-        loop.call_later(1, channel.close)
-        results = await asyncio.gather(*(channel.send(quotes(s)) for s in "BCD"), return_exceptions=True)
-        assert [type(result) for result in results] == [ChannelClosed] * 3
+        waiting = asyncio.gather(*(channel.send(quotes(s)) for s in "BCD"), return_exceptions=True)
+        await asyncio.sleep(1)
+        channel.close()
         with pytest.raises(ChannelClosed):
             channel.send_nowait(quotes("E"))
+        assert [type(result) for result in await waiting] == [ChannelClosed] * 3
         return seen([item async for item in channel])
 
     assert simulate(program) == [[("A", 0)]]
@@ -205,6 +206,21 @@ def test_senders_have_their_turns_in_order_and_nobody_overtakes(clock):
     assert simulate(program)
 
 
+def test_an_item_that_would_fit_does_not_overtake_those_that_wait(clock):
+    async def program(_loop):
+        channel = Channel("test", clock, max_rows=3)
+        await channel.send(quotes("A", "A"))
+        waiting = asyncio.create_task(channel.send(quotes("B", "B")))
+        await asyncio.sleep(1)
+        with pytest.raises(ChannelFull, match="1 senders wait"):
+            channel.send_nowait(quotes("C"))
+        first = await channel.receive_many()
+        await waiting
+        return seen([*first, *await channel.receive_many()])
+
+    assert simulate(program) == [[("A", 0), ("A", 0)], [("B", 0), ("B", 0)]]
+
+
 def test_a_sender_that_is_cancelled_lets_the_next_one_in(clock):
     async def program(_loop):
         channel = Channel("test", clock, max_rows=3)
@@ -236,7 +252,7 @@ def test_with_fail_a_full_channel_raises_and_events_still_pass(clock):
     async def program(_loop):
         channel = Channel("test", clock, max_rows=1, max_bytes=ROW, policy="fail")
         await channel.send(quotes("A"))
-        with pytest.raises(ChannelFull, match="full: 1 rows, 320 bytes"):
+        with pytest.raises(ChannelFull, match="no room: 1 rows, 320 bytes"):
             await channel.send(quotes("B"))
         await channel.send(CONNECTED)
         return seen(await channel.receive_many())

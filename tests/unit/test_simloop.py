@@ -218,6 +218,22 @@ def test_a_timer_that_was_cancelled_does_not_move_the_time():
     assert simulate(program) == SECOND
 
 
+def test_a_callback_that_was_cancelled_in_its_own_turn_does_not_run():
+    async def program(loop):
+        ran = []
+        handles = {}
+
+        def run(name, other):
+            ran.append(name)
+            handles[other].cancel()
+
+        handles |= {"a": loop.call_soon(run, "a", "b"), "b": loop.call_soon(run, "b", "a")}
+        await asyncio.sleep(1)
+        return ran
+
+    assert {tuple(simulate(program, seed=seed)) for seed in range(20)} == {("a",), ("b",)}
+
+
 def test_the_private_parts_it_stands_on_are_those_of_this_python():
     """On a new Python or anyio: read `BaseEventLoop._run_once` and `WorkerThread` again, then add the version here."""
     assert sys.version_info[:2] in {(3, 11), (3, 12), (3, 13), (3, 14)}

@@ -6,12 +6,26 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import cast
 
-from market_data_pipeline.model import SCALE, Bar, BarBatch, Basis, Batch, Flag, Quote, Row
+from market_data_pipeline.model import (
+    SCALE,
+    Bar,
+    BarBatch,
+    Basis,
+    Batch,
+    Flag,
+    Quote,
+    QuoteBatch,
+    Row,
+    Trade,
+    TradeBatch,
+)
 from market_data_pipeline.operator.gaps import Gaps
 from market_data_pipeline.operator.open_bar import INCOMPLETE, KEPT, PROVISIONAL, OpenBar
 from market_data_pipeline.operator.resample import check_fit
+
+_INEXACT = int(Flag.INEXACT_PX)
 
 
 class RowFold:
@@ -22,13 +36,16 @@ class RowFold:
     def __init__(self, interval: int, basis: Basis, bars: Iterable[OpenBar] = ()) -> None:
         self._interval = interval
         self._basis = basis
-        self._open = {(bar.symbol, bar.start): bar for bar in bars}
+        self._open: dict[int, dict[str, OpenBar]] = {}
+        """By start and symbol."""
         self._latest: dict[str, OpenBar] = {}
         """Of each symbol, the bar that the last row went into: most often that of the next row too."""
+        for bar in bars:
+            self._open.setdefault(bar.start, {})[bar.symbol] = bar
 
     def dump(self) -> list[OpenBar]:
         """Return the open bars."""
-        return list(self._open.values())
+        return [bar for bars in self._open.values() for bar in bars.values()]
 
     def fold(self, batch: Batch[Row], closed: int) -> int:
         """Take rows in; those without a price of this basis are left out, and those that came after their bar.
@@ -39,79 +56,115 @@ class RowFold:
         Raises:
             OperatorError: A bar does not fit into the interval.
         """
-        if isinstance(batch, BarBatch):
-            return sum(self._fold_bar(bar, closed) for bar in batch.rows if bar.basis == self._basis)
-        return self._fold_ticks(batch.rows, closed)
+        if isinstance(batch, TradeBatch):
+            return self._fold_trades(batch.rows, closed)
+        if isinstance(batch, QuoteBatch):
+            return self._fold_quotes(batch.rows, closed)
+        return self._fold_bars(cast("tuple[Bar, ...]", batch.rows), closed)
 
-    def _fold_ticks(self, rows: Sequence[Any], closed: int) -> int:  # noqa: C901 - a call costs more than a row
-        trades, mid, price = self._basis == "trade", self._basis == "mid", _PRICES[self._basis]
+    def _fold_trades(self, rows: Sequence[Trade], closed: int) -> int:
         latest = self._latest
-        skipped = 0
+        left_out = 0
         for row in rows:
-            px = row.px if trades else price(row)
-            if px is None:
-                skipped += 1
-                continue
-            ts_event = row.ts_event
+            px, ts_event = row.px, row.ts_event
             bar = latest.get(row.symbol)
-            if bar is None or not bar.start <= ts_event < bar.end:
-                bar = self._find(row, ts_event, closed, (px, px, px))
-                if bar is None:
-                    skipped += 1
-                    continue
-            if ts_event >= bar.close_ts:
+            if bar is not None and bar.close_ts <= ts_event < bar.end:
                 bar.close_ts = ts_event
                 bar.close_px = px
                 bar.last = row
-            elif ts_event < bar.open_ts:
-                bar.open_ts = ts_event
-                bar.open_px = px
+            else:
+                bar = self._place(row, ts_event, closed, (px, px, px, px))
+                if bar is None:
+                    left_out += 1
+                    continue
             if px > bar.high_px:
                 bar.high_px = px
             elif px < bar.low_px:
                 bar.low_px = px
-            if trades:
-                if size := row.size:
-                    bar.volume += size
-                    bar.notional += px * size
-            elif mid and (row.bid_px + row.ask_px) & 1:
-                bar.flags |= Flag.INEXACT_PX
+            if size := row.size:
+                bar.volume += size
+                bar.notional += px / 1 * size  # a division is the fastest way to the float nearest to an int
             if row.flags:
                 bar.flags |= row.flags
             bar.trades += 1
-        return len(rows) - skipped
+        return len(rows) - left_out
 
-    def _fold_bar(self, row: Bar, closed: int) -> bool:
-        check_fit(row.start, row.end, self._interval)
-        bar = self._find(row, row.start, closed, (row.open_px, row.high_px, row.low_px))
-        if bar is None:
-            return False
-        if row.ts_event >= bar.close_ts:
-            bar.close_ts = row.ts_event
-            bar.close_px = row.close_px
-            bar.last = row
-        elif row.ts_event < bar.open_ts:
-            bar.open_ts = row.ts_event
-            bar.open_px = row.open_px
-        bar.high_px = max(bar.high_px, row.high_px)
-        bar.low_px = min(bar.low_px, row.low_px)
-        if row.volume:
-            bar.volume += row.volume
-            bar.notional += math.nan if row.vwap is None else row.vwap * SCALE * row.volume
-        bar.flags |= row.flags | PROVISIONAL * (not row.is_final) | INCOMPLETE * (not row.complete)
-        bar.trades += row.trades
-        return True
+    def _fold_quotes(self, rows: Sequence[Quote], closed: int) -> int:
+        latest = self._latest
+        price, mid = _PRICES[self._basis], self._basis == "mid"
+        left_out = 0
+        for row in rows:
+            px, ts_event = price(row), row.ts_event
+            if px is None:
+                left_out += 1
+                continue
+            bar = latest.get(row.symbol)
+            if bar is not None and bar.close_ts <= ts_event < bar.end:
+                bar.close_ts = ts_event
+                bar.close_px = px
+                bar.last = row
+            else:
+                bar = self._place(row, ts_event, closed, (px, px, px, px))
+                if bar is None:
+                    left_out += 1
+                    continue
+            if px > bar.high_px:
+                bar.high_px = px
+            elif px < bar.low_px:
+                bar.low_px = px
+            if mid and (row.bid_px ^ row.ask_px) & 1:  # type: ignore[operator]  # a mid has both
+                bar.flags |= _INEXACT
+            if row.flags:
+                bar.flags |= row.flags
+            bar.trades += 1
+        return len(rows) - left_out
 
-    def _find(self, row: Row, at: int, closed: int, prices: tuple[int, int, int]) -> OpenBar | None:
-        """Return the bar of the time `at`, opened with open, high and low if there is none; None if it is closed."""
-        start = at - at % self._interval
-        bar = self._open.get((row.symbol, start))
-        if bar is None:
+    def _fold_bars(self, rows: Sequence[Bar], closed: int) -> int:
+        taken = 0
+        for row in rows:
+            if row.basis != self._basis:
+                continue
+            check_fit(row.start, row.end, self._interval)
+            bar = self._place(row, row.start, closed, (row.open_px, row.high_px, row.low_px, row.close_px))
+            if bar is None:
+                continue
+            bar.high_px = max(bar.high_px, row.high_px)
+            bar.low_px = min(bar.low_px, row.low_px)
+            if row.volume:
+                bar.volume += row.volume
+                bar.notional += math.nan if row.vwap is None else row.vwap * SCALE * row.volume
+            bar.flags |= row.flags | PROVISIONAL * (not row.is_final) | INCOMPLETE * (not row.complete)
+            bar.trades += row.trades
+            taken += 1
+        return taken
+
+    def _place(self, row: Row, at: int, closed: int, prices: tuple[int, int, int, int]) -> OpenBar | None:
+        """Find or begin the bar of the time `at`, and let the row open or close it if its time is the first or last.
+
+        `prices` are the row's open, high, low and close, of which high and low count only if the bar begins.
+
+        Returns:
+            The bar; None if it was given out.
+        """
+        start, ts_event = at - at % self._interval, row.ts_event
+        open_px, high_px, low_px, close_px = prices
+        bars = self._open.get(start)
+        if bars is None:
             if start < closed:
                 return None
-            ts_event = row.ts_event
-            bar = OpenBar(row.symbol, start, start + self._interval, ts_event, *prices, ts_event, prices[0], row)
-            self._open[row.symbol, start] = bar
+            bars = self._open.setdefault(start, {})
+        bar = bars.get(row.symbol)
+        if bar is None:
+            end = start + self._interval
+            bar = OpenBar(row.symbol, start, end, ts_event, open_px, high_px, low_px, ts_event, close_px, row)
+            bars[row.symbol] = bar
+        elif ts_event >= bar.close_ts:
+            bar.close_ts = ts_event
+            bar.close_px = close_px
+            bar.last = row
+        elif ts_event < bar.open_ts:
+            bar.open_ts = ts_event
+            bar.open_px = open_px
         self._latest[row.symbol] = bar
         return bar
 
@@ -121,24 +174,26 @@ class RowFold:
         Returns:
             The bars by start and symbol, one batch for each run of one origin.
         """
-        due = [bar for bar in self._open.values() if before is None or bar.start < before]
-        due.sort(key=attrgetter("start", "symbol"))
-        for bar in due:
-            del self._open[bar.symbol, bar.start]
-            if self._latest.get(bar.symbol) is bar:
-                del self._latest[bar.symbol]
-        bars = [_closed(bar, self._basis, gaps, final=before is not None) for bar in due]
+        due = sorted(start for start in self._open if before is None or start < before)
+        self._latest.clear()  # some of them go; the others are found again
+        final, some = before is not None, bool(gaps)
+        bars = [
+            _closed(bar, self._basis, final=final, gap=some and gaps.touch(bar.symbol, bar.start, bar.end))
+            for start in due
+            for _, bar in sorted(self._open.pop(start).items())
+        ]
         return [BarBatch(run) for _, run in groupby(bars, key=attrgetter("origin"))]
 
 
-def _closed(bar: OpenBar, basis: Basis, gaps: Gaps, *, final: bool) -> Bar:
+def _closed(bar: OpenBar, basis: Basis, *, final: bool, gap: bool) -> Bar:
     last = bar.last
+    flags = bar.flags
     return Bar(
         bar.symbol,
         bar.end,
         last.ts_recv,
         last.ordinal,
-        bar.flags & KEPT,
+        flags & KEPT,
         last.origin,
         bar.start,
         bar.end,
@@ -150,8 +205,8 @@ def _closed(bar: OpenBar, basis: Basis, gaps: Gaps, *, final: bool) -> Bar:
         bar.vwap,
         bar.trades,
         basis,
-        is_final=final and not bar.flags & PROVISIONAL,
-        complete=not bar.flags & INCOMPLETE and not (gaps and gaps.touch(bar.symbol, bar.start, bar.end)),
+        is_final=final and not flags & PROVISIONAL,
+        complete=not (gap or flags & INCOMPLETE),
     )
 
 
@@ -164,8 +219,7 @@ def _mid(quote: Quote) -> int | None:
     return half + (both & 1 & half)
 
 
-_PRICES: dict[Basis, Callable[[Any], int | None]] = {
-    "trade": attrgetter("px"),
+_PRICES: dict[Basis, Callable[[Quote], int | None]] = {
     "bid": attrgetter("bid_px"),
     "ask": attrgetter("ask_px"),
     "mid": _mid,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isnan
+from math import nan
 
 import attrs
 
@@ -43,6 +43,5 @@ class OpenBar:
     @property
     def vwap(self) -> float | None:
         """The price per unit of volume; None without volume, or if part of it has no price."""
-        if not self.volume or isnan(self.notional):
-            return None
-        return self.notional / self.volume / SCALE
+        vwap = self.notional / self.volume / SCALE if self.volume else nan
+        return None if vwap != vwap else vwap  # noqa: PLR0124 - NaN is what differs from itself

@@ -15,7 +15,6 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from functools import partial
 from itertools import count
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -29,9 +28,6 @@ START_NS: Final = 1_767_225_600_000_000_000
 
 STEP_NS: Final = 100
 """The least that time moves: two float times that differ by less would make the loop spin."""
-
-PATIENCE: Final = 30.0
-"""Seconds of real time that a worker thread may take."""
 
 
 class DeadlockError(RuntimeError):
@@ -48,8 +44,8 @@ class SimLoop(asyncio.BaseEventLoop):
     """An event loop without a selector: it knows callbacks, timers and worker threads, and it is a `Clock`.
 
     Functions that are sent to a thread run to their end before time moves: those of `run_in_executor` and
-    `asyncio.to_thread` in the loop itself, those of `anyio.to_thread` in their thread, which must not call back into
-    the loop and wait for the answer. There are no sockets, subprocesses or signals.
+    `asyncio.to_thread` in the loop itself, those of `anyio.to_thread` in their thread. A thread must not call back into
+    the loop and wait for the answer: the loop waits for the thread. There are no sockets, subprocesses or signals.
 
     Attributes:
         ticks: Turns of the loop so far: what runs in one turn runs "at once", in the order of the seed.
@@ -155,10 +151,7 @@ class SimLoop(asyncio.BaseEventLoop):
         for worker in threading.enumerate():
             if isinstance(worker, WorkerThread) and worker.loop is self and not worker.stopping:
                 vars(worker).setdefault("sim_rank", -next(self._ranks))
-                done, idle = worker.queue.all_tasks_done, partial(_is_idle, worker)
-                with done:
-                    if not done.wait_for(idle, PATIENCE):
-                        raise DeadlockError(f"a worker thread did not end in {PATIENCE:g} s; {self._dump()}")
+                worker.queue.join()
 
     def _dump(self) -> str:
         tasks = sorted(asyncio.all_tasks(self), key=lambda task: task.get_name())
@@ -178,10 +171,6 @@ def simulate(program: Callable[[SimLoop], Coroutine[Any, Any, T]], *, seed: int 
     loop = SimLoop(seed)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         return runner.run(program(loop))
-
-
-def _is_idle(worker: WorkerThread) -> bool:
-    return not worker.queue.unfinished_tasks
 
 
 def _due(timer: asyncio.TimerHandle) -> int:

@@ -1,0 +1,102 @@
+"""Market data from any installed vendor plugin: streams, bars, files and replay through one contract.
+
+Everything here is imported on first use, so that `import market_data_pipeline` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from market_data_pipeline.contracts import (
+        Batcher,
+        Capabilities,
+        MarketDataProvider,
+        Operator,
+        Outcome,
+        RowSource,
+        Services,
+        Sink,
+        SourceStatus,
+        StreamRequest,
+        TickSource,
+    )
+    from market_data_pipeline.errors import MarketDataError
+    from market_data_pipeline.model import Bar, Flag, Origin, Quote, Trade
+    from market_data_pipeline.orchestration import PipelineRuntime
+    from market_data_pipeline.pipeline import (
+        PipelineBuilder,
+        PipelineContext,
+        PipelineResult,
+        PipelineSpec,
+        StreamingPipeline,
+        create_pipeline,
+    )
+
+__all__ = [
+    "Bar",
+    "Batcher",
+    "Capabilities",
+    "Flag",
+    "MarketDataError",
+    "MarketDataProvider",
+    "Operator",
+    "Origin",
+    "Outcome",
+    "PipelineBuilder",
+    "PipelineContext",
+    "PipelineResult",
+    "PipelineRuntime",
+    "PipelineSpec",
+    "Quote",
+    "RowSource",
+    "Services",
+    "Sink",
+    "SourceStatus",
+    "StreamRequest",
+    "StreamingPipeline",
+    "TickSource",
+    "Trade",
+    "create_pipeline",
+]
+
+_ROOMS: Final = {
+    "contracts": (
+        "Batcher",
+        "Capabilities",
+        "MarketDataProvider",
+        "Operator",
+        "Outcome",
+        "RowSource",
+        "Services",
+        "Sink",
+        "SourceStatus",
+        "StreamRequest",
+        "TickSource",
+    ),
+    "errors": ("MarketDataError",),
+    "model": ("Bar", "Flag", "Origin", "Quote", "Trade"),
+    "orchestration": ("PipelineRuntime",),
+    "pipeline": (
+        "PipelineBuilder",
+        "PipelineContext",
+        "PipelineResult",
+        "PipelineSpec",
+        "StreamingPipeline",
+        "create_pipeline",
+    ),
+}
+_HOME: Final = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+if not TYPE_CHECKING:  # pragma: no branch - a checker must see misspelt names
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

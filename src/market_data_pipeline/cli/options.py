@@ -1,0 +1,106 @@
+"""What several commands share: their common options, and the plugins that these allow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from market_data_pipeline.errors import nearest
+
+if TYPE_CHECKING:
+    from market_data_pipeline.pipeline import PipelineBuilder
+    from market_data_pipeline.plugins import PluginHost
+
+
+class Unfinished(Exception):
+    """A pipeline ended before all that it had read was written."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Group(click.Group):
+    """Commands: their help where none is named, and the nearest names where an unknown one is."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the arguments apart.
+
+        Returns:
+            Those that are left for the command.
+        """
+        return super().parse_args(ctx, args or ["--help"])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name, and what is left of them.
+
+        Raises:
+            click.UsageError: There is no such command.
+        """
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f"no such command {args[0]!r}; {nearest(args[0], self.commands)}")
+        return super().resolve_command(ctx, args)
+
+
+def common(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that every command has, and set up logging before it runs."""
+
+    @click.option("--no-plugins", is_flag=True, help="Use what is built in alone, like MDP_NO_PLUGINS=1.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")
+    @click.option("--debug", is_flag=True, envvar="MDP_DEBUG", help="Say all, with the traceback of an error.")
+    @wraps(function)
+    def with_logging(*, verbose: bool, debug: bool, **arguments: Any) -> None:
+        from market_data_pipeline.cli.logs import configure
+
+        configure("DEBUG" if debug else "INFO" if verbose else "WARNING")
+        function(**arguments)
+
+    return with_logging
+
+
+def seconds(_context: click.Context, _option: click.Parameter, text: str | None) -> float | None:
+    """Return a duration, "90" or "90s" or "5m", in seconds.
+
+    Raises:
+        click.BadParameter: It is none.
+    """
+    if text is None:
+        return None
+    from market_data_pipeline.errors import ConfigurationError
+    from market_data_pipeline.model import parse_interval
+
+    try:
+        return parse_interval(f"{text}s" if text.isdecimal() else text) / 1e9
+    except ConfigurationError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def plugin_host(*, no_plugins: bool) -> PluginHost:
+    """Return the plugins that environment and options allow.
+
+    Raises:
+        ConfigurationError: A variable is wrong.
+    """
+    import attrs
+
+    from market_data_pipeline.plugins import PluginHost, PluginPolicy
+
+    policy = PluginPolicy.from_environ(os.environ)
+    return PluginHost(policy=attrs.evolve(policy, no_plugins=policy.no_plugins or no_plugins))
+
+
+def pipeline_builder(*, no_plugins: bool) -> PipelineBuilder:
+    """Return what makes pipelines out of these plugins.
+
+    Raises:
+        ConfigurationError: A variable is wrong.
+    """
+    from market_data_pipeline.pipeline import PipelineBuilder
+
+    return PipelineBuilder(plugin_host(no_plugins=no_plugins))

@@ -1,0 +1,166 @@
+"""`mdp plugins`: what is installed, what one offers, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from market_data_pipeline.cli.options import Group, common, plugin_host
+from market_data_pipeline.errors import PluginError, PluginNotFound
+
+if TYPE_CHECKING:
+    from market_data_pipeline.plugins import AnySpec, PluginHost, PluginRecord
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(cls=Group, short_help="Show the installed plugins.")
+def plugins() -> None:
+    """Show the installed plugins."""
+
+
+@plugins.command("list")
+@as_json_option
+@common
+def list_plugins(*, as_json: bool, no_plugins: bool) -> None:
+    """List what is installed, from its metadata alone: nothing is imported, and a broken plugin does no harm."""
+    records = plugin_host(no_plugins=no_plugins).records()
+    if as_json:
+        _print_json([_summary(record) for record in records])
+    else:
+        _table(records)
+
+
+@plugins.command()
+@click.argument("name")
+@as_json_option
+@common
+def info(*, name: str, as_json: bool, no_plugins: bool) -> None:
+    """Show one plugin, or one provider, source, operator, batcher or sink, with all its settings."""
+    host = plugin_host(no_plugins=no_plugins)
+    record, specs = _look_up(host, name)
+    described = [_describe(spec) for spec in specs]
+    if as_json:
+        plugin = None if record is None else {**_summary(record), "path": record.path, "error": record.error}
+        _print_json({"plugin": plugin, "offers": described})
+    else:
+        _print(record, described)
+    if record is not None and record.is_wrong:
+        raise click.exceptions.Exit(1)
+
+
+@plugins.command()
+@as_json_option
+@common
+def doctor(*, as_json: bool, no_plugins: bool) -> None:
+    """Load every plugin and import all that they name; ends with 1 if something is wrong."""
+    host = plugin_host(no_plugins=no_plugins)
+    problems = [str(problem) for problem in host.problems()]
+    for record in host.records():
+        for spec in host.specs(record.name):
+            problems += _import(spec)
+    if as_json:
+        records = [{**_summary(record), "error": record.error} for record in host.records()]
+        _print_json({"plugins": records, "problems": problems})
+    else:
+        _table(host.records())
+        click.echo("\n".join(["", *problems] if problems else ["", "nothing is wrong"]))
+    if problems:
+        raise click.exceptions.Exit(1)
+
+
+def _look_up(host: PluginHost, name: str) -> tuple[PluginRecord | None, Sequence[AnySpec]]:
+    try:
+        record = host.load(name)
+    except PluginNotFound:
+        host.load_all()
+        everything: Iterable[AnySpec] = (
+            *host.providers(),
+            *host.sources(),
+            *host.components("operator"),
+            *host.components("batcher"),
+            *host.components("sink"),
+        )
+        specs = [spec for spec in everything if name in {spec.name, spec.plugin}]
+        if not specs:
+            raise
+        return None, specs
+    return record, host.specs(name)
+
+
+def _summary(record: PluginRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "distribution": record.distribution,
+        "version": record.version,
+        "state": record.state,
+        "reason": record.reason,
+    }
+
+
+def _print_json(data: object) -> None:
+    import json
+
+    click.echo(json.dumps(data, indent=2))
+
+
+def _table(records: Sequence[PluginRecord]) -> None:
+    if not records:
+        click.echo("mdp: no plugin is installed", err=True)
+        return
+    summaries = [_summary(record) for record in records]
+    lines = [[key.upper() for key in summaries[0]], *([value or "" for value in one.values()] for one in summaries)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _describe(spec: AnySpec) -> dict[str, Any]:
+    described: dict[str, Any] = {"kind": spec.kind, "name": spec.name, "plugin": spec.plugin, "summary": spec.summary}
+    capabilities = getattr(spec, "capabilities", None)
+    if capabilities is not None:
+        described["kinds"] = sorted(capabilities.kinds)
+    try:
+        model = spec.resolve_settings()
+    except PluginError as error:
+        return {**described, "error": str(error)}
+    fields = () if model is None else model.model_fields.items()
+    return {**described, "settings": [_setting(name, field) for name, field in fields]}
+
+
+def _setting(name: str, field: Any) -> dict[str, Any]:
+    required = field.is_required()
+    default = None if required else field.get_default(call_default_factory=True)
+    return {
+        "name": name,
+        "required": required,
+        "default": default if default is None or isinstance(default, bool | int | float) else str(default),
+        "description": field.description or "",
+    }
+
+
+def _print(record: PluginRecord | None, described: Sequence[dict[str, Any]]) -> None:
+    if record is not None:
+        for key, value in {**_summary(record), "entry point": record.value, "path": record.path}.items():
+            if value:
+                click.echo(f"{key + ':':<14}{value}")
+        if record.error:
+            click.echo(f"\n{record.error}\n\n{record.traceback}".rstrip())
+    for spec in described:
+        kinds = f" ({', '.join(spec['kinds'])})" if "kinds" in spec else ""
+        click.echo(f"\n{spec['kind']} {spec['name']}{kinds}: {spec['summary'] or 'no summary'}")
+        if "error" in spec:
+            click.echo(f"  {spec['error']}")
+        for setting in spec.get("settings", ()):
+            default = "required" if setting["required"] else f"default {setting['default']}"
+            click.echo(f"  {setting['name']:<18}{setting['description']} ({default})")
+
+
+def _import(spec: AnySpec) -> Iterable[str]:
+    try:
+        spec.resolve_settings()
+        spec.resolve_factory()
+    except PluginError as error:
+        yield str(error)

@@ -1,0 +1,133 @@
+"""`mdp plugins`: installed, offered, wrong."""
+
+import json
+from pathlib import Path
+
+import importlib_metadata
+import pytest
+
+from market_data_pipeline.cli import main
+from market_data_pipeline.plugins import discovery
+
+DISTS = Path(__file__).parents[1] / "data" / "dists"
+
+
+@pytest.fixture
+def mdp(capsys):
+    def mdp(*arguments, code=0):
+        assert main(["plugins", *arguments]) == code
+        return capsys.readouterr().out
+
+    return mdp
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Let only the distributions in some folders be installed."""
+
+    def installed(*folders):
+        path = [str(DISTS / folder) for folder in folders]
+        for folder in path:
+            monkeypatch.syspath_prepend(folder)
+        monkeypatch.setattr(discovery, "distributions", lambda: importlib_metadata.distributions(path=path))
+
+    return installed
+
+
+def test_list_is_a_table(mdp, installed):
+    installed("good", "damaged-entry-points")
+    assert [line.split() for line in mdp("list").splitlines()] == [
+        ["NAME", "DISTRIBUTION", "VERSION", "STATE", "REASON"],
+        ["good", "market-data-fake-good", "1.0.0", "found"],
+        [
+            "market-data-fake-damaged-entry-points",
+            "market-data-fake-damaged-entry-points",
+            "1.0.0",
+            "failed",
+            "metadata",
+        ],
+    ]
+
+
+def test_list_json_has_the_names_of_the_border(mdp, installed):
+    installed("good")
+    assert json.loads(mdp("list", "--json")) == [
+        {
+            "name": "good",
+            "distribution": "market-data-fake-good",
+            "version": "1.0.0",
+            "state": "found",
+            "reason": None,
+        }
+    ]
+
+
+def test_list_of_nothing_is_empty(mdp, installed):
+    installed()
+    assert mdp("list") == ""
+    assert json.loads(mdp("list", "--json")) == []
+
+
+def test_list_says_what_is_disabled(mdp):
+    listed = json.loads(mdp("list", "--json", "--no-plugins"))
+    assert {(plugin["state"], plugin["reason"]) for plugin in listed} == {("failed", "disabled")}
+
+
+def test_info_shows_what_a_plugin_offers_and_its_settings(mdp):
+    printed = mdp("info", "synthetic")
+    assert "provider synthetic (quote, trade)" in printed
+    assert "  seed  " in printed
+
+
+def test_info_of_a_built_in_component_shows_its_settings_in_the_order_of_the_argument(mdp):
+    info = json.loads(mdp("info", "bars", "--json"))
+    assert info["plugin"] is None
+    (bars,) = info["offers"]
+    assert (bars["kind"], bars["plugin"]) == ("operator", "builtin")
+    assert [setting["name"] for setting in bars["settings"]] == ["interval", "basis"]
+
+
+def test_info_of_a_broken_plugin_shows_why_and_ends_with_1(mdp, installed):
+    """CLI-1."""
+    installed("import-error")
+    assert "No module named 'no_such_vendor_sdk'" in mdp("info", "import-error", code=1)
+    info = json.loads(mdp("info", "import-error", "--json", code=1))
+    assert (info["plugin"]["reason"], info["offers"]) == ("import", [])
+
+
+def test_doctor_is_content_with_healthy_plugins(mdp):
+    assert mdp("doctor").endswith("\nnothing is wrong\n")
+    assert json.loads(mdp("doctor", "--json"))["problems"] == []
+
+
+def test_doctor_names_all_that_is_wrong_and_ends_with_1(mdp, installed):
+    """CLI-1, RT-3."""
+    installed("good", "exit", "import-error", "async-hook", "clash-one", "clash-two")
+    report = json.loads(mdp("doctor", "--json", code=1))
+    reasons = {plugin["name"]: plugin["reason"] for plugin in report["plugins"]}
+    assert reasons == {
+        "async-hook": "contract",
+        "clash": "conflict",
+        "exit": "import",
+        "good": None,
+        "import-error": "import",
+    }
+    for name in ("async-hook", "clash", "exit", "import-error"):
+        assert any(f"plugin {name!r}" in problem for problem in report["problems"])
+
+
+def test_doctor_finds_a_factory_that_does_not_import(mdp, monkeypatch, tmp_path):
+    info = tmp_path / "market_data_lazy-1.0.0.dist-info"
+    info.mkdir()
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: market-data-lazy\nVersion: 1.0.0\n")
+    info.joinpath("entry_points.txt").write_text("[market_data.providers]\nlazy = market_data_lazy:plugin\n")
+    tmp_path.joinpath("market_data_lazy.py").write_text("""
+from market_data_pipeline.plugins import ComponentSpec, PluginHooks
+class Plugin(PluginHooks):
+    def mdp_components(self):
+        yield ComponentSpec(kind="sink", name="lazy", factory="no_such_module:Sink")
+plugin = Plugin()
+""")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(discovery, "distributions", lambda: importlib_metadata.distributions(path=[str(tmp_path)]))
+    assert "No module named 'no_such_module'" in mdp("doctor", code=1)
