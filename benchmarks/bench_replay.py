@@ -17,10 +17,10 @@ from market_data_replay.settings import ReplaySettings
 from pydantic import BaseModel
 from ratio import measure, report
 
-from market_data_pipeline import create_pipeline
 from market_data_pipeline.contracts import StreamRequest
 from market_data_pipeline.model import QuoteBatch
 from market_data_pipeline.model.arrow import from_arrow
+from market_data_pipeline.pipeline import PipelineBuilder, parse_spec
 from market_data_pipeline.source.services import ServiceFactory
 
 COUNT = 1_000_000
@@ -51,10 +51,13 @@ COLUMNS = list(Model.model_fields)
 
 
 def write(folder):
-    source = {"name": "synthetic", "settings": {"count": COUNT, "speed": "max"}}
-    sink = {"name": "parquet", "settings": {"path": str(folder)}}
-    pipeline = create_pipeline("bench", "replay", source=source, symbols=SYMBOLS, operator=[], sink=sink)
-    asyncio.run(pipeline.run())
+    values = {
+        "source": {"name": "synthetic", "settings": {"count": COUNT, "speed": "max"}},
+        "symbols": SYMBOLS,
+        "kinds": ["quote"],
+        "sink": {"name": "parquet", "settings": {"path": str(folder)}},
+    }
+    asyncio.run(PipelineBuilder().build(parse_spec(values)).run())
 
 
 def record_batches(folder, rows=65_536):

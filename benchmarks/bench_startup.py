@@ -20,7 +20,7 @@ CASES = {
 }
 GOALS = {"import market_data_pipeline": 60, "mdp --help": 100}
 FOREIGN = "\nprint(*sorted({name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names))"
-ROUNDS = 15
+ROUNDS = 10
 
 
 def cpu_seconds(code):

@@ -51,7 +51,7 @@ def installed(monkeypatch):
         (["run", "--duration", "5x", "x"], "'5x' is not an interval: write it as 1s, 5m, 1h or 1d"),
         (["run", "x"], "'x': there is no such file, and a one-liner is SOURCE[:SYMBOLS]"),
         (["run", "x.yaml"], "x.yaml: cannot be read: No such file or directory"),
-        (["run", "synthtic:A -> console"], "'synthtic'; did you mean 'synthetic'?"),
+        (["run", "synthetc:A -> console"], "'synthetc'; did you mean 'synthetic'?"),
         (["run", "synthetic:A -> barz -> console"], "no operator is named 'barz'; did you mean 'bars'?"),
         (["run", "synthetic:A -> bars -> parqet:x"], "no sink is named 'parqet'; did you mean 'parquet'?"),
         (["run", "synthetic:A?sead=1 -> console"], "source synthetic: unknown key 'sead'; did you mean 'seed'"),
@@ -62,7 +62,7 @@ def installed(monkeypatch):
         (["run", "replay:A?path=x&format=leen -> console"], "format: Input should be 'parquet' or 'lean', not 'leen'"),
         (["run", "replay:A?path=nowhere.parquet -> console"], "nowhere.parquet"),
         (["stream", "synthetic"], "synthetic"),
-        (["stream", "synthetic:A", "--kinds", "qoute"], "'quote', 'trade' or 'bar', not 'qoute'"),
+        (["stream", "synthetic:A", "--kinds", "quot"], "'quote', 'trade' or 'bar', not 'quot'"),
         (["plugins", "info", "synthetik"], "no plugin 'synthetik' is installed; did you mean 'synthetic'?"),
     ],
 )

@@ -148,7 +148,7 @@ def test_a_mistake_is_named_with_what_would_be_right(builder, text, message):
     [
         ("acne -> console", "'acne'; did you mean 'acme'?"),
         ("acme -> barz -> console", "no operator is named 'barz'; did you mean 'bars'?"),
-        ("acme -> consol", "no sink is named 'consol'; did you mean 'console'"),
+        ("acme -> konsole", "no sink is named 'konsole'; did you mean 'console'"),
         ("acme -> table:x -> console", "'table' is a sink"),
     ],
 )
@@ -162,7 +162,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(builder, text, message):
     ("text", "message"),
     [
         ("acme:A,,B -> console", "symbols.1: "),
-        ("acme?kinds=quote,qoute -> console", "kinds.1: Input should be 'quote', 'trade' or 'bar', not 'qoute'"),
+        ("acme?kinds=quote,quot -> console", "kinds.1: Input should be 'quote', 'trade' or 'bar', not 'quot'"),
     ],
 )
 def test_what_the_spec_refuses_is_named_too(builder, text, message):

@@ -73,11 +73,11 @@ def test_a_byte_order_mark_does_no_harm(read):
         ("symbols: [EURUSD, ON]", "symbols: EURUSD", "p.yaml:4:1: symbols: "),
         (
             "source:",
-            "sorce:",
-            "p.yaml:1:1: 'source' is missing; p.yaml:3:1: unknown key 'sorce'; did you mean 'source'?",
+            "souurce:",
+            "p.yaml:1:1: 'source' is missing; p.yaml:3:1: unknown key 'souurce'; did you mean 'source'?",
         ),
-        ("    settings:", "    settigs:", "p.yaml:7:5: unknown key 'operator.0.settigs'; did you mean 'settings'?"),
-        ("interval: 1s", "intervall: 1s", "p.yaml:8:7: unknown key 'intervall'; did you mean 'interval'?"),
+        ("    settings:", "    settinsg:", "p.yaml:7:5: unknown key 'operator.0.settinsg'; did you mean 'settings'?"),
+        ("interval: 1s", "intervl: 1s", "p.yaml:8:7: unknown key 'intervl'; did you mean 'interval'?"),
         ("interval: 1s", "interval: 1x", "p.yaml:8:7: interval: '1x' is not an interval"),
         ("basis: bid", "basis: bed", "p.yaml:9:7: basis: Input should be "),
         ("sink: memory", "sink: []", "p.yaml:10:1: sink: "),
@@ -99,7 +99,7 @@ def test_a_mistake_is_named_with_its_line_and_column(read, old, new, message):
         ("source: good", "source: goood", "p.yaml:3:1: no provider or source is named 'goood'; did you mean 'good'"),
         ("name: bars", "name: barz", "p.yaml:6:5: no operator is named 'barz'; did you mean 'bars'?"),
         ("sink: memory", "sink: [memory, memry]", "p.yaml:10:16: no sink is named 'memry'; did you mean 'memory'?"),
-        ("sink: memory", "sink: memory\nbatcher: hybird", "p.yaml:11:1: no batcher is named 'hybird'; did you mean"),
+        ("sink: memory", "sink: memory\nbatcher: hybrd", "p.yaml:11:1: no batcher is named 'hybrd'; did you mean"),
     ],
 )
 def test_an_unknown_name_is_answered_with_its_place_and_the_nearest(read, old, new, message):

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
-from market_data_pipeline.errors import MarketDataError, SourceBug, SourceTimeout
+from market_data_pipeline.errors import MarketDataError, PluginContractError, SourceBug, SourceTimeout
 
 CONNECT_TIMEOUT = 30.0
 STATUS_TIMEOUT = 5.0
@@ -49,12 +49,12 @@ def contract_errors(name: str) -> Iterator[None]:
         ) from error
 
 
-async def run_foreign(name: str, work: Callable[[], Awaitable[T]], *, limit: float | None = None) -> T:
-    """Run foreign code in a task of its own, which ends with this call or is left behind 2 s later.
+async def run_foreign(name: str, work: Callable[[], Coroutine[Any, Any, T]], *, limit: float | None = None) -> T:
+    """Run foreign code in a task of its own; when this is cancelled, it has 2 s to end, and is then left behind.
 
     Args:
         name: Whose code it is, for the log.
-        work: The code.
+        work: The code, which turns `SystemExit` into another error: in a task it would end the loop.
         limit: Seconds after which it is cancelled; None: never.
 
     Returns:
@@ -62,16 +62,80 @@ async def run_foreign(name: str, work: Callable[[], Awaitable[T]], *, limit: flo
 
     Raises:
         TimeoutError: The limit has passed.
-        BaseException: What it raises; a RuntimeError in place of `SystemExit`, and of a cancellation by itself.
+        PluginContractError: It was cancelled, and nobody did that.
+        BaseException: What it raises.
     """
-    task = asyncio.create_task(_without_exit(work), name=name)
+    task = asyncio.create_task(work(), name=name)
     try:
         await asyncio.wait({task}, timeout=limit)
+    except asyncio.CancelledError:
+        await _end(name, task)
+        raise
+    if not task.done():
+        await _end(name, task)
+        raise TimeoutError
+    if task.cancelled():
+        raise PluginContractError(f"{name} raised CancelledError, and nobody cancelled it", plugin=name)
+    return task.result()
+
+
+async def bounded_start(name: str, start: Callable[[], Awaitable[None]]) -> None:
+    """Run a plugin's `start`, for at most 30 s.
+
+    Raises:
+        SourceError: It took longer, or failed.
+    """
+
+    async def connect() -> None:
+        with contract_errors(name):
+            await start()
+
+    try:
+        await run_foreign(name, connect, limit=CONNECT_TIMEOUT)
+    except TimeoutError:
+        raise SourceTimeout(f"{name} did not start within {CONNECT_TIMEOUT:g} s", source=name) from None
+
+
+async def bounded_close(name: str, close: Callable[[], Awaitable[None]]) -> None:
+    """Run a `close`, whatever happens to the caller, for at most 2 s; a hang or an exception is logged, not raised."""
+
+    async def disconnect() -> None:
+        try:
+            await close()
+        except FOREIGN:
+            _log.exception("%s failed to close", name)
+
+    task = asyncio.create_task(disconnect(), name=f"close {name}")
+    try:
+        await _outlast(task)
     finally:
         if not task.done():
             task.cancel()
-            await _outlast(task)
-            _report(name, task)
-    if task.cancelled():
-        raise TimeoutError if limit is not None else RuntimeError("it cancelled itself")
-    return task.result()
+            _log.error("%s did not close within %g s and was left behind", name, CLOSE_TIMEOUT)
+
+
+async def _end(name: str, task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    try:
+        await _outlast(task)
+    finally:
+        if not task.done():
+            _log.error("%s ignores its cancellation and was left behind after %g s", name, CLOSE_TIMEOUT)
+        elif not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("%s failed while it was being stopped: %s", name, error)
+
+
+async def _outlast(task: asyncio.Task[Any]) -> None:
+    """Wait for a task for at most 2 s, whatever happens to the waiter: who is cancelled meanwhile, is so afterwards."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + CLOSE_TIMEOUT
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not task.done() and loop.time() < deadline:
+            try:
+                await asyncio.wait({task}, timeout=deadline - loop.time())
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
