@@ -190,8 +190,7 @@ def examples(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run the benchmarks; arguments after `--` name some of them."""
     workspace(session, "bench")
-    for name in session.posargs or sorted(path.stem for path in ROOT.glob("benchmarks/bench_*.py")):
-        session.run("python", f"benchmarks/{name}.py")
+    session.run("python", "benchmarks/run.py", *session.posargs)
 
 
 @nox.session

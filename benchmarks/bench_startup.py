@@ -19,7 +19,7 @@ CASES = {
     "mdp plugins list": MDP.format(["mdp", "plugins", "list"]),
 }
 GOALS = {"import market_data_pipeline": 60, "mdp --help": 100}
-FOREIGN = "\nprint(*sorted({name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names))"
+FOREIGN = "print(*({name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names))"
 ROUNDS = 10
 
 
@@ -34,8 +34,9 @@ def cpu_seconds(code):
 
 def packages(code):
     """Return the packages from outside the standard library that are loaded at the end."""
-    command = [sys.executable, "-c", f"import sys\n{code}{FOREIGN}"]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split())
+    command = [sys.executable, "-c", f"import sys\n{code}\n{FOREIGN}"]
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split()
+    return {name for name in names if not name.startswith("_")}
 
 
 if __name__ == "__main__":

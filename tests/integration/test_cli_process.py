@@ -59,6 +59,8 @@ def test_a_signal_ends_with_0_and_all_that_was_read_is_written(start, tmp_path, 
     assert err.startswith("mdp: stopped in ")
 
 
+BLOCKED = "anyio.to_thread.run_sync(os.read, os.pipe()[0], 1)"
+
 STUCK = """
 import os
 import anyio
@@ -99,16 +101,14 @@ def stuck(start, tmp_path):
     return stuck
 
 
-def test_rows_that_are_not_written_in_time_end_with_3_and_their_count(stuck):
+@pytest.mark.parametrize("wait", ["anyio.sleep_forever()", BLOCKED])
+def test_rows_that_are_not_written_in_time_end_with_3_and_their_count(stuck, wait):
     """SP-9, CLI-1."""
-    process = stuck(0.1)
+    process = stuck(0.1, wait)
     process.send_signal(signal.SIGTERM)
     err = process.stderr.read()
     assert process.wait() == 3, err
     assert "rows were read and not written within 0.1 s: look at the sink" in err.splitlines()[-1]
-
-
-BLOCKED = "anyio.to_thread.run_sync(os.read, os.pipe()[0], 1)"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The border to foreign code: what hangs is abandoned, what fails is named, and looking at it changes nothing."""
 
+from types import SimpleNamespace
+
 import anyio
 import anyio.lowlevel
 import attrs
@@ -25,7 +27,7 @@ def test_a_close_that_hangs_is_abandoned_after_two_seconds_and_named(caplog):
     async def main(loop):
         begin = loop.time()
         with anyio.move_on_after(1):  # a cancellation around it does not cut the cleanup short
-            await bounded_close("acme", hang)
+            await bounded_close("acme", SimpleNamespace(close=hang))
         return loop.time() - begin
 
     assert simulate(main) == pytest.approx(2)
@@ -39,13 +41,13 @@ def test_a_close_that_fails_is_logged_and_not_raised(caplog):
         await anyio.lowlevel.checkpoint()
         raise KeyError("socket")
 
-    simulate(lambda _: bounded_close("acme", close))
+    simulate(lambda _: bounded_close("acme", SimpleNamespace(close=close)))
     assert "acme failed to close" in caplog.text
 
 
 def test_a_start_that_hangs_is_a_timeout_with_its_name():
     with pytest.raises(SourceTimeout, match="acme did not start within 30 s"):
-        simulate(lambda _: bounded_start("acme", hang))
+        simulate(lambda _: bounded_start("acme", SimpleNamespace(start=hang)))
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_only_errors_of_the_contract_get_through(raised, seen):
         raise raised
 
     with pytest.raises(seen):
-        simulate(lambda _: bounded_start("acme", start))
+        simulate(lambda _: bounded_start("acme", SimpleNamespace(start=start)))
 
 
 def test_status_changes_nothing():

@@ -194,7 +194,7 @@ def test_too_many_rows_put_aside_fail_the_pipeline():
     pipeline = StreamingPipeline(
         source=Batches([1000]), operator=Pass(bad=lambda row: row.ordinal % 50 == 0), sink=MemorySink()
     )
-    with pytest.raises(OperatorError, match="cannot take 20 of the last 1000 rows"):
+    with pytest.raises(OperatorError, match="cannot take 11 of the last 1000 rows"):
         run(pipeline)
 
 

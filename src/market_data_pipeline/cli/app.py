@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -49,8 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    if arguments is not None:
+        return _run(arguments)
+    code = _run(sys.argv[1:])
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        os._exit(code)  # such as one that waits for ever in a write; the interpreter would wait for it
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
-        with commands.make_context("mdp", list(sys.argv[1:] if arguments is None else arguments)) as context:
+        with commands.make_context("mdp", list(arguments)) as context:
             commands.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code

@@ -194,7 +194,10 @@ def concat(batches: Sequence[Batch[R_co]]) -> Batch[R_co]:
     if other := next((one for one in batches if (one.kind, one.origin) != (first.kind, first.origin)), None):
         raise ValueError(f"batches of one kind and origin can be joined, not {first!r} and {other!r}")
     if first.born == "rows":
-        return type(first)((row for batch in batches for row in batch.rows), position=last.position)
+        rows: list[R_co] = []
+        for batch in batches:
+            rows += batch.rows
+        return type(first)(rows, position=last.position)
     from market_data_pipeline.model.columns import join
 
     return first.from_columns(join([batch.columns for batch in batches]), first.origin, position=last.position)

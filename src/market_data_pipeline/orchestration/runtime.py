@@ -13,15 +13,16 @@ import attrs
 
 from market_data_pipeline.channel import Policy
 from market_data_pipeline.contracts import StreamRequest
-from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, nearest
+from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, MarketDataError, nearest
 from market_data_pipeline.model import Quote
-from market_data_pipeline.orchestration.stream import TickStream
+from market_data_pipeline.orchestration.stream import Feed, TickStream
 from market_data_pipeline.pipeline.builder import PipelineBuilder
 from market_data_pipeline.pipeline.components import validated
 from market_data_pipeline.pipeline.spec import PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus, StreamingPipeline
 from market_data_pipeline.plugins import PluginHost
 from market_data_pipeline.source.adapter import PluginSource
+from market_data_pipeline.source.guard import FOREIGN
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
 
@@ -32,12 +33,20 @@ KEPT = 100
 _log = logging.getLogger("market_data_pipeline.orchestration")
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Job:
-    pipeline: StreamingPipeline
+    pipeline: StreamingPipeline | PipelineStatus
+    """How it was, once it has ended: its sink may hold much."""
     finished: anyio.Event = attrs.field(factory=anyio.Event)
     result: PipelineResult | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
+
+    def stop(self) -> None:
+        if isinstance(self.pipeline, StreamingPipeline):
+            self.pipeline.stop()
+
+    async def status(self) -> PipelineStatus:
+        return await self.pipeline.status() if isinstance(self.pipeline, StreamingPipeline) else self.pipeline
 
 
 @attrs.frozen(kw_only=True)
@@ -83,7 +92,7 @@ class PipelineRuntime:
         self._pool = ProviderPool(services or ServiceFactory())
         self._builder = PipelineBuilder(host, self._pool)
         self._jobs: dict[str, _Job] = {}
-        self._streams: set[TickStream[Any]] = set()
+        self._feeds: set[Feed] = set()
         self._state: Literal["new", "running", "closed"] = "new"
         self._closing = anyio.Event()
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -102,14 +111,31 @@ class PipelineRuntime:
         self._state = "running"
         ready = anyio.Event()
         self._supervisor = asyncio.create_task(self._supervise(ready), name="market-data-pipeline supervisor")
-        await ready.wait()
+        try:
+            await ready.wait()
+        except BaseException:
+            self._closing.set()
+            raise
 
     async def shutdown(self) -> None:
-        """Stop all pipelines gracefully, close all streams and providers, and return when that is done. Idempotent."""
+        """Stop all pipelines gracefully, close all streams and providers, and return when that is done. Idempotent.
+
+        A cancel scope around it does not cut that short; a task that is cancelled meanwhile ends everything at once.
+
+        Raises:
+            CancelledError: The task was cancelled.
+        """
         self._state = "closed"
         self._closing.set()
-        if self._supervisor is not None:
-            await asyncio.wait({self._supervisor})
+        if self._supervisor is None:
+            return
+        with anyio.CancelScope(shield=True):
+            try:
+                await asyncio.wait({self._supervisor})
+            except asyncio.CancelledError:
+                if self._tasks is not None:
+                    self._tasks.cancel_scope.cancel()
+                raise
 
     async def __aenter__(self) -> Self:
         await self.initialize()
@@ -126,9 +152,9 @@ class PipelineRuntime:
             ready.set()
             await self._closing.wait()
             for job in self._jobs.values():
-                job.pipeline.stop()
-            for stream in self._streams:
-                stream.stop()
+                job.stop()
+            for feed in self._feeds:
+                feed.stop()
 
     def _running(self) -> anyio.abc.TaskGroup:
         if self._state != "running" or self._tasks is None:
@@ -176,16 +202,16 @@ class PipelineRuntime:
         given = self._provider_settings if settings is None and name == self._provider else settings or {}
         request = StreamRequest(symbols=tuple(symbols))
         source = PluginSource(spec, validated(spec, given, where=f"source {name}"), request, self._pool)
-        stream = TickStream(source, Quote, policy=on_full, clock=self._pool.services.clock)
-        self._streams.add(stream)
-        tasks.start_soon(self._run_stream, stream)
-        return stream
+        feed = Feed(source, policy=on_full, clock=self._pool.services.clock)
+        self._feeds.add(feed)
+        tasks.start_soon(self._run_feed, feed)
+        return TickStream(feed, Quote)
 
-    async def _run_stream(self, stream: TickStream[Any]) -> None:
+    async def _run_feed(self, feed: Feed) -> None:
         try:
-            await stream.run()
+            await feed.run()
         finally:
-            self._streams.discard(stream)
+            self._feeds.discard(feed)
 
     def _default_provider(self) -> str:
         if self._provider is not None:
@@ -209,10 +235,10 @@ class PipelineRuntime:
         key = f"{spec.tenant_id}:{spec.pipeline_id}"
         if (job := self._jobs.get(key)) is not None and not job.finished.is_set():
             raise ConfigurationError(f"pipeline {key} is running: stop it first, or give this one another id")
-        self._forget()
-        self._jobs.pop(key, None)
-        self._jobs[key] = job = _Job(self._builder.build(spec))
-        tasks.start_soon(self._run_job, key, job)
+        pipeline = self._builder.build(spec)
+        self._forget(key)
+        self._jobs[key] = job = _Job(pipeline)
+        tasks.start_soon(self._run_job, key, job, pipeline)
         return key
 
     async def list_pipelines(self) -> list[str]:
@@ -229,7 +255,7 @@ class PipelineRuntime:
             ConfigurationError: There is no such pipeline.
             MarketDataError: The pipeline failed.
         """
-        self._job(key).pipeline.stop()
+        self._job(key).stop()
         return await self.wait_pipeline(key)
 
     async def wait_pipeline(self, key: str) -> PipelineResult:
@@ -256,19 +282,22 @@ class PipelineRuntime:
         except KeyError:
             raise ConfigurationError(f"no pipeline {key!r}: {nearest(key, self._jobs)}") from None
 
-    async def _run_job(self, key: str, job: _Job) -> None:
+    async def _run_job(self, key: str, job: _Job, pipeline: StreamingPipeline) -> None:
         try:
-            job.result = await job.pipeline.run()
-        except Exception as error:  # noqa: BLE001 - one pipeline's crash is nobody else's
+            job.result = await pipeline.run()
+        except FOREIGN as error:  # one pipeline's crash is nobody else's
             job.error = error
-            _log.error("pipeline %s failed: %s", key, error)
+            _log.error("pipeline %s failed: %s", key, error, exc_info=not isinstance(error, MarketDataError))
         finally:
+            job.pipeline = await pipeline.status()
             job.finished.set()
 
-    def _forget(self) -> None:
+    def _forget(self, key: str) -> None:
+        """Forget the pipeline of that key, and the oldest of too many that have ended."""
+        self._jobs.pop(key, None)
         ended = [key for key, job in self._jobs.items() if job.finished.is_set()]
-        for key in ended[: max(0, len(ended) - KEPT + 1)]:
-            del self._jobs[key]
+        for old in ended[: max(0, len(ended) - KEPT + 1)]:
+            del self._jobs[old]
 
     # --- status -------------------------------------------------------------------------------------------------
 
@@ -277,7 +306,7 @@ class PipelineRuntime:
         return RuntimeStatus(
             state=self._state,
             providers=tuple(self._pool.names()),
-            streams=len(self._streams),
-            pipelines={key: await job.pipeline.status() for key, job in self._jobs.items()},
+            streams=len(self._feeds),
+            pipelines={key: await job.status() for key, job in self._jobs.items()},
             errors={key: str(job.error) for key, job in self._jobs.items() if job.error is not None},
         )

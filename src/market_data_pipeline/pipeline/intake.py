@@ -2,45 +2,66 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing, suppress
 from typing import Any
 
 import anyio
 
-from market_data_pipeline.channel import Channel
+from market_data_pipeline.channel import Channel, ChannelClosed, ChannelFull
 from market_data_pipeline.contracts import Capabilities, RowSource, TickSource
-from market_data_pipeline.errors import ConnectionLost, MarketDataError
-from market_data_pipeline.model import Batch, StreamItem
-from market_data_pipeline.pipeline.ledger import Ledger
-from market_data_pipeline.source.guard import bounded_close, bounded_start, contract_errors
+from market_data_pipeline.errors import ConnectionLost, MarketDataError, SourceBug
+from market_data_pipeline.model import Batch, ControlEvent, StreamItem
+from market_data_pipeline.source import PluginSource
+from market_data_pipeline.source.guard import (
+    CLOSE_TIMEOUT,
+    FOREIGN,
+    STATUS_TIMEOUT,
+    bounded_close,
+    bounded_start,
+    contract_errors,
+    run_foreign,
+)
 from market_data_pipeline.source.pump import RowPump
+
+Source = TickSource | RowSource | PluginSource
+
+_log = logging.getLogger("market_data_pipeline.pipeline")
 
 FINITE = Capabilities(pausable=True)
 """What a source without capabilities counts as: its end is its end, and it can wait."""
 
 
 class Intake:
-    """Runs one source into a channel until it ends, has given `count` rows, is stopped or fails."""
+    """Runs one source into a channel until it ends, has given `count` rows, is stopped or fails.
 
-    def __init__(self, source: TickSource | RowSource, count: int | None) -> None:
+    Attributes:
+        name: The name of the source.
+        received: Rows that the source gave.
+        dropped: Rows that it gave and the channel never saw, by reason.
+        ended: Whether the source came to its own end.
+        error: What the source raised.
+    """
+
+    def __init__(self, source: Source, count: int | None = None) -> None:
         self.name = str(getattr(source, "name", type(source).__name__))
-        self.ended = False
-        """The source came to its own end."""
-        self.error: MarketDataError | None = None
-        """What the source raised."""
+        self.received = 0
         self.dropped: Counter[str] = Counter()
-        """Rows that the source gave and the channel never saw."""
-        self._source = source
-        self._left = count
+        self.ended = False
+        self.error: MarketDataError | None = None
+        self._given = source
+        self._source: Any = source
+        self._count = count
         self._scope: anyio.CancelScope | None = None
+        self._sending = False
         self._stopped = False
 
     @property
     def capabilities(self) -> Capabilities:
         """What the source declares."""
-        declared = getattr(self._source, "capabilities", None)
+        declared = getattr(self._source, "capabilities", None) or getattr(self._given, "capabilities", None)
         return declared if isinstance(declared, Capabilities) else FINITE
 
     async def open(self) -> None:
@@ -49,70 +70,129 @@ class Intake:
         Raises:
             SourceError: It does not start.
         """
-        start: Callable[[], Awaitable[None]] | None = getattr(self._source, "start", None)
-        if start is not None:
-            await bounded_start(self.name, start)
+        if isinstance(self._given, PluginSource):
+            self._source = await self._given.open()
+        else:
+            await bounded_start(self.name, self._given)
 
     async def close(self) -> None:
         """Close the source, whatever happens, within its time."""
-        await bounded_close(self.name, self._source.close)
+        if isinstance(self._given, PluginSource):
+            await self._given.close()
+        else:
+            await bounded_close(self.name, self._given)
 
     def stop(self) -> None:
-        """Take nothing more from the source."""
+        """Take nothing more from the source; what it gave still goes into the channel."""
         self._stopped = True
-        if self._scope is not None:
-            self._scope.cancel()
+        if not self._sending:
+            self._interrupt()
 
     async def progress(self) -> float | None:
         """Return which part of the source is behind us, from 0 to 1, where it can tell."""
-        status: Callable[[], Awaitable[Any]] | None = getattr(self._source, "status", None)
-        return None if status is None else getattr(await status(), "progress", None)
-
-    async def run(self, channel: Channel, ledger: Ledger) -> None:
-        """Move items from the source to the channel, and close the channel behind the last one."""
-        self._scope = anyio.CancelScope()
-        if self._stopped:
-            self._scope.cancel()
+        status: Callable[[], Coroutine[Any, Any, Any]] | None = getattr(self._source, "status", None)
+        if status is None:
+            return None
         try:
-            with self._scope, contract_errors(self.name):
-                source: TickSource | RowSource = getattr(self._source, "row_source", None) or self._source
-                if isinstance(source, TickSource):
-                    await self._move(source.batches(), channel, ledger)
-                else:
-                    pump = RowPump(source)
-                    async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(pump.fill)
-                        await self._move(pump.batches(), channel, ledger)
-                        tasks.cancel_scope.cancel()
-                    if pump.error is not None:
-                        raise pump.error
-                if self.ended and self.capabilities.unbounded:
-                    raise ConnectionLost(
-                        f"the live stream of {self.name} ended: check the connection", source=self.name
-                    )
+            return getattr(await run_foreign(self.name, status, limit=STATUS_TIMEOUT), "progress", None)
+        except FOREIGN:
+            return None
+
+    async def run(self, channel: Channel) -> None:
+        """Move items from the source to the channel, and close the channel behind the last one."""
+        move = self._forward if hasattr(self._source, "batches") else self._pump
+        try:
+            await move(channel)
+            if self.ended and self.capabilities.unbounded:
+                raise ConnectionLost(f"the live stream of {self.name} ended: check the connection", source=self.name)
         except MarketDataError as error:
-            self.ended = False
-            self.error = error
+            self._fail(error)
         finally:
             channel.close()
 
-    async def _move(self, items: AsyncGenerator[StreamItem, None], channel: Channel, ledger: Ledger) -> None:
-        async with aclosing(items):
-            async for item in items:
-                if isinstance(item, Batch):
-                    batch = item
-                    if self._left is not None:
-                        batch = batch if len(batch) <= self._left else batch[: self._left]
-                        self._left -= len(batch)
-                    try:
-                        await channel.send(batch)
-                    except BaseException:
-                        self.dropped["stop"] += len(batch)
-                        raise
-                    finally:
-                        ledger.received += len(batch)
-                    if self._left == 0:
+    async def _forward(self, channel: Channel) -> None:
+        async def forward() -> None:
+            async with aclosing(self._source.batches()) as items:
+                async for item in items:
+                    await self._send(item, channel)
+                    if self._stopped or self._is_full:
+                        self._interrupt(CLOSE_TIMEOUT)
                         return
-                else:
-                    await channel.send(item)
-        self.ended = True
+
+        await self._iterate(forward)
+
+    async def _pump(self, channel: Channel) -> None:
+        pump = RowPump(self._source)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._send_rows, pump, channel)
+            try:
+                await self._iterate(pump.fill)
+            except MarketDataError as error:
+                self._fail(error)
+            pump.end()
+
+    async def _send_rows(self, pump: RowPump, channel: Channel) -> None:
+        try:
+            with contract_errors(self.name):
+                while batches := await pump.take():
+                    for batch in batches:
+                        await self._send(batch, channel)
+                        if self._is_full:
+                            return
+                    if self._stopped:
+                        self._interrupt()
+        except MarketDataError as error:
+            self._fail(error)
+        finally:
+            self._interrupt()
+
+    async def _iterate(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run the source's generator in a task of its own until it ends or is interrupted."""
+
+        async def foreign() -> None:
+            with contract_errors(self.name), suppress(ChannelClosed):  # which meets one that was left behind
+                await work()
+                self.ended = not (self._stopped or self._is_full)
+
+        with anyio.CancelScope() as self._scope:
+            if not self._stopped:
+                await run_foreign(self.name, foreign)
+
+    def _interrupt(self, seconds: float = 0) -> None:
+        """Cancel the task of the source's generator, in a while."""
+        if self._scope is not None:
+            self._scope.deadline = anyio.current_time() + seconds
+
+    async def _send(self, item: StreamItem, channel: Channel) -> None:
+        if isinstance(item, Batch):
+            if self._count is not None and len(item) > self._count - self.received:
+                item = item[: self._count - self.received]
+            rows = len(item)
+        elif isinstance(item, ControlEvent):
+            rows = 0
+        else:
+            raise SourceBug(
+                f"{self.name} gave a {type(item).__name__}: batches() yields batches and control events, stream() rows",
+                source=self.name,
+            )
+        self._sending = True
+        try:
+            await channel.send(item)
+        except BaseException as error:
+            if rows:
+                self.dropped["fail" if isinstance(error, ChannelFull) else "stop"] += rows
+            raise
+        finally:
+            self._sending = False
+            self.received += rows
+
+    @property
+    def _is_full(self) -> bool:
+        return self.received == self._count
+
+    def _fail(self, error: MarketDataError) -> None:
+        self.ended = False
+        if self._stopped:
+            _log.warning("%s failed while it was being stopped: %s", self.name, error)
+        elif self.error is None:
+            self.error = error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
 
 from market_data_pipeline.contracts import Outcome
+from market_data_pipeline.model import Batch, StreamItem
 
 
 @attrs.define
@@ -30,6 +32,11 @@ class StageCounts:
         self.filtered += outcome.filtered
         self.deduplicated += outcome.deduplicated
         self.created += outcome.created
+
+    @property
+    def gone(self) -> int:
+        """The rows of which it is known what became of them."""
+        return self.passed + self.folded + self.filtered + self.deduplicated + self.failed
 
 
 @attrs.define
@@ -61,23 +68,22 @@ class Ledger:
 
     def mismatches(self) -> list[str]:
         """Return every equation that does not hold, in words; none is as it must be."""
-        found = []
+        return [
+            f"{where}: {left} rows went in, {right} are accounted for"
+            for where, left, right in self._equations()
+            if left != right
+        ]
 
-        def check(where: str, left: int, right: int) -> None:
-            if left != right:
-                found.append(f"{where}: {left} rows went in, {right} are accounted for")
-
-        check("entry", self.received, self.accepted + self.queued + self.dropped.total())
+    def _equations(self) -> Iterator[tuple[str, int, int]]:
+        yield "entry", self.received, self.accepted + self.queued + self.dropped.total()
         rows = self.accepted - self.late
         for stage in self.operators:
-            check(f"operator {stage.name}, input", rows, stage.received)
-            gone = stage.passed + stage.folded + stage.filtered + stage.deduplicated + stage.failed
-            check(f"operator {stage.name}", stage.received, gone)
+            yield f"operator {stage.name}, input", rows, stage.received
+            yield f"operator {stage.name}", stage.received, stage.gone
             rows = stage.passed + stage.created
         for sink in self.sinks:
-            check(f"sink {sink.name}, input", rows, sink.received)
-            check(f"sink {sink.name}", sink.received, sink.delivered + sink.held + sink.dropped.total())
-        return found
+            yield f"sink {sink.name}, input", rows, sink.received
+            yield f"sink {sink.name}", sink.received, sink.delivered + sink.held + sink.dropped.total()
 
     def undelivered(self) -> int:
         """Return how many rows were taken over and are with no sink's commit: queued, or held by the slowest sink."""
@@ -86,3 +92,8 @@ class Ledger:
     def as_dict(self) -> dict[str, Any]:
         """Return all counts as plain data."""
         return attrs.asdict(self, value_serializer=lambda _, __, v: dict(v) if isinstance(v, Counter) else v)
+
+
+def count_rows(items: Iterable[StreamItem]) -> int:
+    """Return how many rows there are in the batches among `items`."""
+    return sum(len(item) for item in items if isinstance(item, Batch))

@@ -9,26 +9,40 @@ from market_data_pipeline.contracts import Sink
 from market_data_pipeline.errors import SinkError
 from market_data_pipeline.model import Batch, StreamItem
 from market_data_pipeline.pipeline.ledger import SinkCounts
-from market_data_pipeline.source.guard import bounded_close
+from market_data_pipeline.source.guard import CONNECT_TIMEOUT, FOREIGN, bounded_close, run_foreign
 
 
 class Output:
-    """Runs one sink."""
+    """Runs one sink.
 
-    def __init__(self, name: str, sink: Sink) -> None:
-        self.counts = SinkCounts(name)
+    Attributes:
+        counts: What became of the rows.
+        failed: Whether it raised: then it gets nothing more.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self.counts = SinkCounts(type(sink).__name__)
         self.failed = False
         self._sink = sink
         self._written = 0
 
     async def open(self, pipeline: str) -> None:
-        """Open the sink.
+        """Open the sink, for at most 30 s.
 
         Raises:
             SinkError: It does not open.
         """
-        with self._errors("open"):
-            await self._sink.open(pipeline)
+
+        async def connect() -> None:
+            with self._errors("open"):
+                await self._sink.open(pipeline)
+
+        try:
+            await run_foreign(f"sink {self.counts.name}", connect, limit=CONNECT_TIMEOUT)
+        except TimeoutError:
+            raise SinkError(
+                f"sink {self.counts.name} did not open within {CONNECT_TIMEOUT:g} s", transient=True
+            ) from None
 
     def hold(self, rows: int) -> None:
         """Count rows that are on their way to the sink."""
@@ -60,7 +74,7 @@ class Output:
 
     async def close(self) -> None:
         """Close the sink, whatever happens, within its time."""
-        await bounded_close(f"sink {self.counts.name}", self._sink.close)
+        await bounded_close(f"sink {self.counts.name}", self._sink)
 
     @contextmanager
     def _errors(self, verb: str) -> Iterator[None]:
@@ -69,6 +83,6 @@ class Output:
         except SinkError:
             self.failed = True
             raise
-        except Exception as error:
+        except FOREIGN as error:
             self.failed = True
             raise SinkError(f"sink {self.counts.name} cannot {verb}: {type(error).__name__}: {error}") from error

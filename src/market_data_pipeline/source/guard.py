@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import anyio
 
@@ -63,6 +63,7 @@ async def run_foreign(name: str, work: Callable[[], Coroutine[Any, Any, T]], *, 
     Raises:
         TimeoutError: The limit has passed.
         PluginContractError: It was cancelled, and nobody did that.
+        CancelledError: This was cancelled.
         BaseException: What it raises.
     """
     task = asyncio.create_task(work(), name=name)
@@ -79,12 +80,16 @@ async def run_foreign(name: str, work: Callable[[], Coroutine[Any, Any, T]], *, 
     return task.result()
 
 
-async def bounded_start(name: str, start: Callable[[], Awaitable[None]]) -> None:
-    """Run a plugin's `start`, for at most 30 s.
+async def bounded_start(name: str, source: object) -> None:
+    """Run the `start` of a source or provider, which a `RowSource` need not have, for at most 30 s.
 
     Raises:
-        SourceError: It took longer, or failed.
+        SourceTimeout: It took longer.
+        SourceError: It failed.
     """
+    start: Callable[[], Awaitable[None]] | None = getattr(source, "start", None)
+    if start is None:
+        return
 
     async def connect() -> None:
         with contract_errors(name):
@@ -96,12 +101,19 @@ async def bounded_start(name: str, start: Callable[[], Awaitable[None]]) -> None
         raise SourceTimeout(f"{name} did not start within {CONNECT_TIMEOUT:g} s", source=name) from None
 
 
-async def bounded_close(name: str, close: Callable[[], Awaitable[None]]) -> None:
+class Closeable(Protocol):
+    """A source, provider or sink."""
+
+    async def close(self) -> None:
+        """Give back all it holds."""
+
+
+async def bounded_close(name: str, what: Closeable) -> None:
     """Run a `close`, whatever happens to the caller, for at most 2 s; a hang or an exception is logged, not raised."""
 
     async def disconnect() -> None:
         try:
-            await close()
+            await what.close()
         except FOREIGN:
             _log.exception("%s failed to close", name)
 
@@ -138,4 +150,3 @@ async def _outlast(task: asyncio.Task[Any]) -> None:
                 cancelled = error
     if cancelled is not None:
         raise cancelled
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 import anyio
@@ -14,11 +13,16 @@ from market_data_pipeline.source.guard import bounded_close, bounded_start, cont
 from market_data_pipeline.source.services import ServiceFactory
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Entry:
-    lock: anyio.Lock = attrs.field(factory=anyio.Lock)
-    provider: MarketDataProvider | None = None
+    """One provider, from the first who asks for it until it is closed."""
+
+    spec: ProviderSpec
+    identity: dict[str, Any]
     users: int = 0
+    provider: MarketDataProvider | None = None
+    starting: anyio.Lock = attrs.field(factory=anyio.Lock)
+    closed: anyio.Event = attrs.field(factory=anyio.Event)
 
 
 @attrs.frozen
@@ -26,53 +30,66 @@ class ProviderPool:
     """The providers in use, counted by use."""
 
     services: ServiceFactory = attrs.field(factory=ServiceFactory)
-    _entries: dict[Hashable, _Entry] = attrs.field(factory=dict)
+    _entries: list[_Entry] = attrs.field(factory=list, init=False)
 
     async def acquire(self, spec: ProviderSpec, settings: Any) -> MarketDataProvider:
         """Return the started provider of these settings, shared with all who ask for the same identity.
 
         Raises:
-            SourceError: It cannot be made or does not start.
+            SourceError: It cannot be made or does not start; the next one who asks tries again.
         """
-        entry = self._entries.setdefault(identity(spec, settings), _Entry())
+        while (entry := self._find(spec, settings)) is not None and not entry.users:
+            await entry.closed.wait()  # a vendor may not want two connections at once
+        if entry is None:
+            entry = _Entry(spec, identity(spec, settings))
+            self._entries.append(entry)
         entry.users += 1
         try:
-            async with entry.lock:
+            async with entry.starting:
                 if entry.provider is None:
-                    with contract_errors(spec.name):
-                        provider = spec.resolve_factory()(settings, self.services.of(spec.name))
-                    try:
-                        await bounded_start(spec.name, provider.start)
-                    except BaseException:
-                        await bounded_close(spec.name, provider.close)
-                        raise
-                    entry.provider = provider
+                    entry.provider = await self._start(spec, settings)
                 return entry.provider
         except BaseException:
-            await self._leave(spec, settings)
+            await self._leave(entry)
             raise
 
     async def release(self, spec: ProviderSpec, settings: Any) -> None:
         """Give back what `acquire` returned; the last one out closes the provider."""
-        await self._leave(spec, settings)
-
-    async def _leave(self, spec: ProviderSpec, settings: Any) -> None:
-        key = identity(spec, settings)
-        entry = self._entries[key]
-        entry.users -= 1
-        if entry.users:
-            return
-        del self._entries[key]
-        if entry.provider is not None:
-            await bounded_close(spec.name, entry.provider.close)
+        if (entry := self._find(spec, settings)) is not None:
+            await self._leave(entry)
 
     def names(self) -> list[str]:
         """Return the names of the providers in use."""
-        return sorted({str(key[0]) for key in self._entries if isinstance(key, tuple)})
+        return sorted({entry.spec.name for entry in self._entries})
+
+    def _find(self, spec: ProviderSpec, settings: Any) -> _Entry | None:
+        wanted = identity(spec, settings)
+        return next((one for one in self._entries if one.spec == spec and one.identity == wanted), None)
+
+    async def _start(self, spec: ProviderSpec, settings: Any) -> MarketDataProvider:
+        factory = spec.resolve_factory()
+        with contract_errors(spec.name):
+            provider: MarketDataProvider = factory(settings, self.services.of(spec.name))
+        try:
+            await bounded_start(spec.name, provider)
+        except BaseException:
+            await bounded_close(spec.name, provider)
+            raise
+        return provider
+
+    async def _leave(self, entry: _Entry) -> None:
+        entry.users -= 1
+        if entry.users:
+            return
+        try:
+            if entry.provider is not None:
+                await bounded_close(entry.spec.name, entry.provider)
+        finally:
+            self._entries.remove(entry)
+            entry.closed.set()
 
 
-def identity(spec: ProviderSpec, settings: Any) -> tuple[Hashable, ...]:
-    """Return what makes two uses of a provider the same: its name and its identity settings, or all of them."""
-    values = settings.model_dump(mode="json") if settings is not None else {}
-    names = sorted(values) if spec.identity is None else spec.identity
-    return (spec.name, *((name, repr(values.get(name))) for name in names))
+def identity(spec: ProviderSpec, settings: Any) -> dict[str, Any]:
+    """Return the settings that make two uses of a provider the same one; all of them unless the spec names some."""
+    values = dict(settings) if settings is not None else {}
+    return values if spec.identity is None else {name: values.get(name) for name in spec.identity}

@@ -64,9 +64,10 @@ class RowPump:
 
 def batched(rows: Sequence[Row]) -> list[Batch[Row]]:
     """Cut rows into batches of one kind and one origin, in order."""
-    # Nearly always it is one batch, which this finds at half of what groupby costs.
-    if rows and [row.origin for row in rows].count(rows[0].origin) == list(map(type, rows)).count(type(rows[0])):
-        ...
-    return [
-        BATCHES[kind](run) for (kind, _), run in groupby(rows, key=lambda row: (row.kind, row.origin))
-    ]
+    if not rows:
+        return []
+    first, count = rows[0], len(rows)
+    # Nearly always it is one batch, which this tells at a quarter of what groupby costs.
+    if [row.origin for row in rows].count(first.origin) == count == list(map(type, rows)).count(type(first)):
+        return [BATCHES[first.kind](rows)]
+    return [BATCHES[kind](run) for (kind, _), run in groupby(rows, key=lambda row: (row.kind, row.origin))]
