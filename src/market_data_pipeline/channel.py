@@ -97,8 +97,8 @@ class Channel:
         """
         if policy not in get_args(Policy):
             raise ConfigurationError(f"no policy {policy!r} for a full channel; {nearest(policy, get_args(Policy))}")
-        self.rows = 0
-        self.bytes = 0
+        self.rows: int = 0
+        self.bytes: int = 0
         self.dropped: Counter[str] = Counter()
         self._source = source
         self._clock = clock

@@ -73,7 +73,8 @@ plugin = Plugin()
 """
 
 
-def test_discovery_reads_metadata_and_imports_nothing(host_of):
+def test_discovery_reads_metadata_and_imports_nothing(host_of, monkeypatch):
+    monkeypatch.delitem(sys.modules, "market_data_fake_good", raising=False)
     host = host_of("good")
     (record,) = host.records()
     assert "market_data_fake_good" not in sys.modules
@@ -301,8 +302,9 @@ def test_without_any_provider_the_error_says_how_to_get_one():
         PluginHost(path=[]).provider("synthetic")
 
 
-def test_all_plugins_off_leaves_the_built_in_components(host_of):
+def test_all_plugins_off_leaves_the_built_in_components(host_of, monkeypatch):
     """RT-7."""
+    monkeypatch.delitem(sys.modules, "market_data_fake_good", raising=False)
     host = host_of("good", policy=PluginPolicy(no_plugins=True))
     assert host.component("operator", "bars").plugin == "builtin"
     assert [(record.name, record.reason) for record in host.records()] == [("good", "disabled")]

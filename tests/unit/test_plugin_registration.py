@@ -79,11 +79,11 @@ def test_a_plugin_that_cannot_be_hashed_or_equals_another_is_welcome():
     assert register(Plugin(), plugin="acme") == register(Plugin(), plugin="acme")
 
 
-async def coroutine(self):  # noqa: RUF029 - that is what is refused
+async def coroutine(self):
     return []
 
 
-async def generator(self):  # noqa: RUF029 - that is what is refused
+async def generator(self):
     yield PROVIDER
 
 

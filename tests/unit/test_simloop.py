@@ -258,3 +258,8 @@ def test_importing_it_needs_no_test_framework():
     script = "import sys, market_data_pipeline.testing; print({'pytest', 'hypothesis'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_sleep_without_an_end_is_a_deadlock_too():
+    with pytest.raises(DeadlockError, match="sleep_forever"):
+        simulate(lambda _: anyio.sleep_forever())

@@ -37,8 +37,9 @@ def commands() -> None:
     """Market data from installed provider plugins, through operators, into bars and files."""
 
 
-for command in (plugins, run, stream):
-    commands.add_command(command)
+commands.add_command(plugins)
+commands.add_command(run)
+commands.add_command(stream)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

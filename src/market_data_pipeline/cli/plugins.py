@@ -13,7 +13,7 @@ from market_data_pipeline.errors import PluginError, PluginNotFound
 if TYPE_CHECKING:
     from market_data_pipeline.plugins import AnySpec, PluginHost, PluginRecord
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(cls=Group, short_help="Show the installed plugins.")
@@ -22,7 +22,7 @@ def plugins() -> None:
 
 
 @plugins.command("list")
-@as_json_option
+@_as_json
 @common
 def list_plugins(*, as_json: bool, no_plugins: bool) -> None:
     """List what is installed, from its metadata alone: nothing is imported, and a broken plugin does no harm."""
@@ -35,7 +35,7 @@ def list_plugins(*, as_json: bool, no_plugins: bool) -> None:
 
 @plugins.command()
 @click.argument("name")
-@as_json_option
+@_as_json
 @common
 def info(*, name: str, as_json: bool, no_plugins: bool) -> None:
     """Show one plugin, or one provider, source, operator, batcher or sink, with all its settings."""
@@ -52,7 +52,7 @@ def info(*, name: str, as_json: bool, no_plugins: bool) -> None:
 
 
 @plugins.command()
-@as_json_option
+@_as_json
 @common
 def doctor(*, as_json: bool, no_plugins: bool) -> None:
     """Load every plugin and import all that they name; ends with 1 if something is wrong."""

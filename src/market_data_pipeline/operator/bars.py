@@ -89,7 +89,7 @@ class SecondBarAggregator(BaseOperator):
         Raises:
             ConfigurationError: The interval is below a second, the lateness negative, or the basis unknown.
         """
-        self.interval_ns = bar_interval(timedelta(seconds=window_sec) if interval is None else interval)
+        self.interval_ns: int = bar_interval(timedelta(seconds=window_sec) if interval is None else interval)
         if basis not in get_args(Basis):
             raise ConfigurationError(
                 f"{basis!r} is no basis of a bar; {nearest(basis, get_args(Basis))}", where="basis"
@@ -97,9 +97,9 @@ class SecondBarAggregator(BaseOperator):
         if allowed_lateness_sec < 0:
             raise ConfigurationError(f"is zero or more, not {allowed_lateness_sec}", where="allowed_lateness_sec")
         self.basis: Basis = basis
-        self.allowed_lateness_ns = round(allowed_lateness_sec * _SECOND)
+        self.allowed_lateness_ns: int = round(allowed_lateness_sec * _SECOND)
         ticks: Kind = "trade" if basis == "trade" else "quote"
-        self.accepts = frozenset((ticks, "bar"))
+        self.accepts: frozenset[Kind] = frozenset((ticks, "bar"))
         self._kind: Kind | None = None
         """What the bars are made from: ticks or bars, never both, which would count everything twice."""
         self._closed = _NEVER

@@ -14,7 +14,7 @@ class Gaps:
     """The gaps and switches that can touch a bar which is not closed yet."""
 
     def __init__(self, spans: Iterable[Span] = ()) -> None:
-        self.spans = list(spans)
+        self.spans: list[Span] = list(spans)
 
     def __bool__(self) -> bool:
         return bool(self.spans)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from market_data_pipeline.model import Basis
@@ -11,7 +13,7 @@ from market_data_pipeline.operator.bars import bar_interval
 class BarsSettings(BaseModel):
     """Bars from ticks, or from shorter bars."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     interval: str = Field("1s", description='How long a bar is, one second or longer: "1s", "5m", "1h", "1d".')
     basis: Basis = Field(

@@ -32,9 +32,9 @@ class Feed:
     """
 
     def __init__(self, source: Source, *, policy: Policy, clock: Clock) -> None:
-        self.intake = Intake(source)
-        self.channel = Channel(self.intake.name, clock, policy=policy)
-        self.closed = anyio.Event()
+        self.intake: Intake = Intake(source)
+        self.channel: Channel = Channel(self.intake.name, clock, policy=policy)
+        self.closed: anyio.Event = anyio.Event()
         self.error: BaseException | None = None
         self._scope = anyio.CancelScope()
         self._loop = asyncio.get_running_loop()

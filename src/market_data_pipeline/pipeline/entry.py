@@ -20,11 +20,11 @@ class Entry:
     """Makes the watermarks of one pipeline, and counts its late rows."""
 
     def __init__(self, source: str, lateness_ns: int) -> None:
-        self.source = source
-        self.lateness_ns = lateness_ns
-        self.newest = _NEVER
+        self.source: str = source
+        self.lateness_ns: int = lateness_ns
+        self.newest: int = _NEVER
         """The greatest `ts_event` that counts, int ns."""
-        self.ts_recv = 0
+        self.ts_recv: int = 0
         """That of the newest batch's last row."""
 
     @property

@@ -46,10 +46,10 @@ class Intake:
     """
 
     def __init__(self, source: Source, count: int | None = None) -> None:
-        self.name = str(getattr(source, "name", type(source).__name__))
-        self.received = 0
+        self.name: str = str(getattr(source, "name", type(source).__name__))
+        self.received: int = 0
         self.dropped: Counter[str] = Counter()
-        self.ended = False
+        self.ended: bool = False
         self.error: MarketDataError | None = None
         self._given = source
         self._source: Any = source
@@ -103,6 +103,7 @@ class Intake:
         move = self._forward if hasattr(self._source, "batches") else self._pump
         try:
             await move(channel)
+            self.ended = self.ended and not self._is_full
             if self.ended and self.capabilities.unbounded:
                 raise ConnectionLost(f"the live stream of {self.name} ended: check the connection", source=self.name)
         except MarketDataError as error:
@@ -152,7 +153,7 @@ class Intake:
         async def foreign() -> None:
             with contract_errors(self.name), suppress(ChannelClosed):  # which meets one that was left behind
                 await work()
-                self.ended = not (self._stopped or self._is_full)
+                self.ended = not self._stopped
 
         with anyio.CancelScope() as self._scope:
             if not self._stopped:

@@ -21,8 +21,8 @@ class Output:
     """
 
     def __init__(self, sink: Sink) -> None:
-        self.counts = SinkCounts(type(sink).__name__)
-        self.failed = False
+        self.counts: SinkCounts = SinkCounts(type(sink).__name__)
+        self.failed: bool = False
         self._sink = sink
         self._written = 0
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -18,7 +18,7 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 class Component(BaseModel):
     """An installed source, operator, batcher or sink by its name, and its settings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="The name under which a plugin registered it.", min_length=1)
     settings: dict[str, Any] = Field(default_factory=dict, description="Its settings, checked by its own model.")
@@ -45,7 +45,7 @@ class PipelineSpec(BaseModel):
     A stage is a name, or a name with settings; `operator` and `sink` also take a list.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
     version: Literal[1] = Field(default=1, description="The version of this format.")
     tenant_id: str = Field(default="default", description="On whose behalf it runs.", pattern=ID_PATTERN)

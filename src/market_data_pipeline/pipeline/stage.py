@@ -25,7 +25,7 @@ class Stage:
     """
 
     def __init__(self, operator: Operator, source: str, clock: Clock) -> None:
-        self.counts = StageCounts(type(operator).__name__)
+        self.counts: StageCounts = StageCounts(type(operator).__name__)
         self._operator = operator
         self._source = source
         self._clock = clock

@@ -78,7 +78,7 @@ class StreamingPipeline:
         sink: Sink | Sequence[Sink],
         ctx: PipelineContext | None = None,
     ) -> None:
-        self.ctx = ctx or PipelineContext()
+        self.ctx: PipelineContext = ctx or PipelineContext()
         self.state: State = "new"
         operators = operator if isinstance(operator, Sequence) else [] if operator is None else [operator]
         sinks = sink if isinstance(sink, Sequence) else [sink]
@@ -134,24 +134,28 @@ class StreamingPipeline:
             raise ConfigurationError(f"pipeline {self.ctx.pipeline_id} ran already: build a new one for each run")
         self.state = "running"
         try:
-            with anyio.CancelScope() as self._opening:
-                if self._reason is None:
-                    await self._open()
-            if self._reason is None:
-                await self._flow(self.ctx.duration_sec if duration_sec is None else duration_sec)
+            await self._run(self.ctx.duration_sec if duration_sec is None else duration_sec)
         except BaseException:
             self.state = "failed"
             raise
-        finally:
-            async with anyio.create_task_group() as tasks:  # which goes on to the end even if this task is cancelled
-                tasks.start_soon(self._intake.close)
-                for output in self._outputs:
-                    tasks.start_soon(output.close)
         if self._errors:
             self.state = "failed"
             raise self._errors[0] if len(self._errors) == 1 else ExceptionGroup("the pipeline failed", self._errors)
         self.state = "done"
         return PipelineResult(reason=self._reason or "end", ledger=self.ledger, undelivered=self.ledger.undelivered())
+
+    async def _run(self, duration_sec: float | None) -> None:
+        try:
+            with anyio.CancelScope() as self._opening:
+                if self._reason is None:
+                    await self._open()
+            if self._reason is None:
+                await self._flow(duration_sec)
+        finally:
+            async with anyio.create_task_group() as tasks:  # which goes on to the end even if this task is cancelled
+                tasks.start_soon(self._intake.close)
+                for output in self._outputs:
+                    tasks.start_soon(output.close)
 
     def stop(self, reason: Reason = "stopped") -> None:
         """Take nothing more from the source; `run` returns when all that was accepted is committed. Idempotent."""

@@ -45,7 +45,7 @@ class ParquetSink(BaseSink):
         rows_per_group: int = 65_536,
         open_files: int = 16,
     ) -> None:
-        self.path = Path(path).expanduser()
+        self.path: Path = Path(path).expanduser()
         self._open_files = open_files
         self._layout = {
             "prices": prices,

@@ -22,7 +22,7 @@ class PluginSource:
     def __init__(
         self, spec: ProviderSpec | SourceSpec, settings: Any, request: StreamRequest, pool: ProviderPool
     ) -> None:
-        self.name = spec.name
+        self.name: str = spec.name
         self.capabilities: Capabilities = spec.capabilities
         self._spec = spec
         self._settings = settings

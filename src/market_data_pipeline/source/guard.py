@@ -54,7 +54,7 @@ async def run_foreign(name: str, work: Callable[[], Coroutine[Any, Any, T]], *, 
 
     Args:
         name: Whose code it is, for the log.
-        work: The code, which turns `SystemExit` into another error: in a task it would end the loop.
+        work: The code.
         limit: Seconds after which it is cancelled; None: never.
 
     Returns:
@@ -62,11 +62,18 @@ async def run_foreign(name: str, work: Callable[[], Coroutine[Any, Any, T]], *, 
 
     Raises:
         TimeoutError: The limit has passed.
-        PluginContractError: It was cancelled, and nobody did that.
+        PluginContractError: It was cancelled, and nobody did that; or it called `sys.exit`.
         CancelledError: This was cancelled.
         BaseException: What it raises.
     """
-    task = asyncio.create_task(work(), name=name)
+
+    async def contained() -> T:
+        try:
+            return await work()
+        except SystemExit as error:  # in a task it would end the loop
+            raise PluginContractError(f"{name} called sys.exit({error.code!r})", plugin=name) from error
+
+    task = asyncio.create_task(contained(), name=name)
     try:
         await asyncio.wait({task}, timeout=limit)
     except asyncio.CancelledError:

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from itertools import count
+from math import inf
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 from anyio._backends._asyncio import WorkerThread  # noqa: PLC2701 (nothing public tells a busy worker)
@@ -28,6 +29,10 @@ START_NS: Final = 1_767_225_600_000_000_000
 
 STEP_NS: Final = 100
 """The least that time moves: two float times that differ by less would make the loop spin."""
+
+
+FOREVER_NS: Final = 2**63 - 1
+"""When a timer without an end is due, such as that of `anyio.sleep_forever`."""
 
 
 class DeadlockError(RuntimeError):
@@ -62,8 +67,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self._start = start_ns
         self._now = 0
         self._ranks = count(1)
-        self.ticks = 0
-        self.trace = 0
+        self.ticks: int = 0
+        self.trace: int = 0
         self.set_task_factory(self._make_task)
 
     def time(self) -> float:
@@ -125,7 +130,7 @@ class SimLoop(asyncio.BaseEventLoop):
         while timers and timers[0].cancelled():
             heapq.heappop(timers)
         if not ready and not self._stopping:
-            if not timers:
+            if not timers or _due(timers[0]) == FOREVER_NS:
                 raise DeadlockError(self._dump())
             self._now = max(self._now + STEP_NS, _due(timers[0]))
         while timers and _due(timers[0]) <= self._now:
@@ -174,7 +179,7 @@ def simulate(program: Callable[[SimLoop], Coroutine[Any, Any, T]], *, seed: int 
 
 
 def _due(timer: asyncio.TimerHandle) -> int:
-    return round(timer.when() * 1e9)
+    return round(timer.when() * 1e9) if timer.when() < inf else FOREVER_NS
 
 
 def _rank(handle: asyncio.Handle) -> int:
