@@ -13,6 +13,9 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 
 ROOT = Path(__file__).parent
 
+# Many tests start programs of their own, which take three times as long where no compiled module may be kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # The gate is deterministic; `nox -s torture` looks for new examples.
 settings.register_profile("gate", deadline=None, derandomize=True, database=None)
 settings.register_profile("torture", deadline=None, max_examples=2_000, print_blob=True)

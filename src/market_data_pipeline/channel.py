@@ -27,10 +27,10 @@ from typing import Final, Literal, get_args
 import attrs
 
 from market_data_pipeline.contracts import Clock
-from market_data_pipeline.errors import ConfigurationError, MarketDataError, nearest
+from market_data_pipeline.errors import ChannelClosed, ChannelFull, ConfigurationError, nearest
 from market_data_pipeline.model import Batch, Diverted, Gap, QuoteBatch, Row, StreamItem
 
-__all__ = ["Channel", "ChannelClosed", "ChannelFull", "Policy"]
+__all__ = ["Channel", "Policy"]
 
 Policy = Literal["block", "drop_oldest", "drop_newest", "conflate", "fail"]
 
@@ -42,14 +42,6 @@ COALESCE_NS: Final = 100_000_000
 
 MAX_GAPS: Final = 1_000
 """Gaps of its own that it queues: while the receiver stands still, later losses widen the last one."""
-
-
-class ChannelClosed(MarketDataError):
-    """The channel takes no more items: its receiver left, or its owner closed it."""
-
-
-class ChannelFull(MarketDataError):
-    """There is no room for the item, and it can neither wait nor be dropped."""
 
 
 @attrs.define(eq=False)

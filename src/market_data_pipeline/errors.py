@@ -30,7 +30,9 @@
     │   └── SourceBusy                iterated twice
     ├── OperatorError
     ├── BatcherError
-    └── SinkError                     .transient says whether the same write may succeed later
+    ├── SinkError                     .transient says whether the same write may succeed later
+    ├── ChannelClosed                 nobody receives what is sent
+    └── ChannelFull                   there is no room, and what is sent can neither wait nor be dropped
 """
 
 from __future__ import annotations
@@ -45,6 +47,8 @@ __all__ = [
     "BatcherError",
     "CapabilityNotSupported",
     "CapacityExceeded",
+    "ChannelClosed",
+    "ChannelFull",
     "CompetingSession",
     "ConfigurationError",
     "ConnectionLost",
@@ -242,3 +246,11 @@ class SinkError(MarketDataError):
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+
+
+class ChannelClosed(MarketDataError):
+    """The channel takes no more items: its receiver left, or its owner closed it."""
+
+
+class ChannelFull(MarketDataError):
+    """There is no room for the item, and it can neither wait nor be dropped."""

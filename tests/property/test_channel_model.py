@@ -4,7 +4,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from market_data_pipeline.channel import Channel, ChannelFull
+from market_data_pipeline.channel import Channel
+from market_data_pipeline.errors import ChannelFull
 from market_data_pipeline.model import Connected, Gap, Origin, Quote, QuoteBatch, Trade, TradeBatch
 
 ORIGIN = Origin("test", "test", 1, "live")

@@ -144,12 +144,24 @@ def replaced(batch, name, values):
         ("bid", pa.array([Decimal("1e9")] * 3)),
         ("bid", pa.array([float("nan")] * 3)),
         ("bid_size", pa.array(["1", "2", "3"])),
+        ("bid_size", pa.array([1.0, float("nan"), 3.0])),
+        ("bid_size", pa.array([float("inf"), None, 3.0])),
     ],
-    ids=["null", "null text", "type", "price type", "price bound", "price not finite", "size type"],
+    ids=[
+        *("null", "null text", "type", "price type", "price bound", "price not finite", "size type", "size no number"),
+        "size not finite",
+    ],
 )
 def test_a_wrong_column_is_named(name, values):
     with pytest.raises(MalformedMessage, match=r"ts_event|symbol|bid|price"):
         from_arrow(replaced(QUOTES, name, values), source="replay")
+
+
+def test_a_dictionary_may_hold_a_text_twice():
+    symbol = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], pa.int32()), pa.array(["A", "B", "A"]))
+    (back,) = from_arrow(replaced(QUOTES, "symbol", symbol), source="ibkr")
+    assert back.rows == QUOTES.rows
+    assert back.columns.words["symbol"] == ("A", "B")
 
 
 def test_another_schema_is_refused():
@@ -185,6 +197,13 @@ def test_float_prices_are_the_nearest_ones():
     pxs = [MAX, 9_007_199_254_740_993, 1_386_760_000]
     batch = TradeBatch(Trade("A", 1, 1, 1, 0, ORIGIN, px, 1.0) for px in pxs)
     assert to_arrow(batch, prices="float64")["price"].to_pylist() == [px / 10**9 for px in pxs]
+
+
+@pytest.mark.parametrize("born", [QuoteBatch, lambda rows: born_columns(QuoteBatch(rows))], ids=["rows", "columns"])
+def test_flags_that_only_columns_have_are_left_out(born):
+    row = Quote("A", 1, 2, 3, Flag.SNAPSHOT | Flag.NO_BID, ORIGIN, 1, None, 1.0, 2.0)
+    data = to_arrow(born([row]))
+    assert (data["flags"].to_pylist(), data["bid"].null_count, data["ask"].null_count) == ([Flag.SNAPSHOT], 0, 1)
 
 
 def test_words_come_in_order_of_first_appearance_and_only_if_used():

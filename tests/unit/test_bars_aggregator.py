@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 
@@ -22,6 +23,7 @@ from market_data_pipeline.model import (
     TradeBatch,
     Watermark,
 )
+from market_data_pipeline.model.columns import Columns
 from market_data_pipeline.operator import SecondBarAggregator
 
 S = 1_000_000_000
@@ -163,6 +165,13 @@ def test_a_stream_of_two_origins_gives_one_batch_for_each_run_of_an_origin(born)
     ]
 
 
+def test_a_symbol_with_two_codes_has_one_bar():
+    columns = TradeBatch([trade(0, 1, symbol="A"), trade(1, 2, symbol="B"), trade(2, 3, symbol="A")]).columns
+    twice = Columns({**columns, "symbol": np.array([0, 1, 2])}, columns.words | {"symbol": ("A", "B", "A")})
+    found = fold(SecondBarAggregator(), TradeBatch.from_columns(twice, LIVE))
+    assert [(bar.symbol, bar.trades) for bar in found] == [("A", 2), ("B", 1)]
+
+
 def test_a_bar_has_the_origin_of_the_row_that_closed_it(born):
     aggregator = SecondBarAggregator()
     aggregator.on_batch(born(TradeBatch([trade(5, 1)])))
@@ -223,11 +232,18 @@ def test_without_a_last_watermark_open_bars_are_provisional(born):
     assert (outcome.created, aggregator.finish().created) == (1, 0)
 
 
-def test_a_row_whose_bar_was_given_out_is_filtered(born):
+@pytest.mark.parametrize("basis", ["trade", "bid"])
+def test_a_row_whose_bar_was_given_out_is_filtered(born, basis):
     """SP-7: a bar is given out once, even to who feeds it late rows."""
-    aggregator = SecondBarAggregator()
-    assert len(fold(aggregator, born(TradeBatch([trade(0, 1)])), until=S)) == 1
-    outcome = aggregator.on_batch(born(TradeBatch([trade(S - 1, 9), trade(S, 2)])))
+
+    def batch(*times):
+        if basis == "trade":
+            return born(TradeBatch([trade(ts, 1) for ts in times]))
+        return born(QuoteBatch([quote(ts, 1, 2) for ts in times]))
+
+    aggregator = SecondBarAggregator(basis=basis)
+    assert len(fold(aggregator, batch(0), until=S)) == 1
+    outcome = aggregator.on_batch(batch(S - 1, S))
     assert (outcome.folded, outcome.filtered) == (1, 1)
     assert [bar.start for bar in bars(aggregator.finish())] == [S]
 

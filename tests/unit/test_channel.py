@@ -5,8 +5,8 @@ import inspect
 
 import pytest
 
-from market_data_pipeline.channel import MAX_GAPS, Channel, ChannelClosed, ChannelFull
-from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.channel import MAX_GAPS, Channel
+from market_data_pipeline.errors import ChannelClosed, ChannelFull, ConfigurationError
 from market_data_pipeline.model import (
     Bar,
     BarBatch,

@@ -36,3 +36,15 @@ def test_sleeping_until_a_time_that_has_been_lets_other_tasks_run():
         return ran.done()
 
     assert asyncio.run(program())
+
+
+def test_a_loop_that_wakes_too_early_sleeps_again():
+    class Early(SystemClock):
+        now = iter([0, 8, 8, 10])
+
+        def monotonic_ns(self):
+            return next(self.now)
+
+    clock = Early()
+    asyncio.run(clock.sleep_until(10))
+    assert list(clock.now) == []

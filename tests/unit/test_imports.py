@@ -1,6 +1,7 @@
 """What an import must not bring along, seen from a fresh process."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -23,7 +24,11 @@ LOADED = "import json, sys; print(json.dumps(sorted({name.partition('.')[0] for 
 
 
 def loaded_by(code):
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{LOADED}"], capture_output=True, text=True, check=True)
+    env = {
+        name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
+    }  # it loads much itself
+    command = [sys.executable, "-c", f"{code}\n{LOADED}"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout))
 
 

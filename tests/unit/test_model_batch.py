@@ -114,3 +114,10 @@ def test_a_batch_says_what_it_is():
 
 def test_a_selection_by_a_numpy_array_has_plain_rows():
     assert QuoteBatch(QUOTES).select(np.array([1, 3])).rows == (QUOTES[1], QUOTES[3])
+
+
+@pytest.mark.parametrize("born", ["rows", "columns"])
+def test_a_mask_is_refused_where_indices_are_wanted(born):
+    batch = QuoteBatch(QUOTES) if born == "rows" else QuoteBatch.from_columns(columns_of(), ORIGIN)
+    with pytest.raises(TypeError, match=r"numpy\.flatnonzero\(mask\)"):
+        batch.select(np.array([True, False, True, False]))

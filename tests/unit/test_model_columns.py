@@ -89,6 +89,14 @@ def test_words_stand_in_the_order_of_their_first_appearance():
     assert (codes.tolist(), words) == ([0, 1, 2, 0], ("b", None, "a"))
 
 
+def test_a_word_that_stands_twice_is_made_one():
+    codes = np.array([2, 0, 1, 2], "i4")
+    columns = Columns({"symbol": codes}, {"symbol": ["A", "B", "A"]})
+    assert (columns["symbol"].tolist(), columns.words["symbol"]) == ([0, 0, 1, 0], ("A", "B"))
+    assert codes.tolist() == [2, 0, 1, 2]
+    assert not columns["symbol"].flags.writeable
+
+
 def test_joined_columns_share_words():
     parts = [
         Columns({"symbol": np.array([1, 0], "i4")}, {"symbol": ("A", "B")}),
@@ -134,3 +142,19 @@ def test_rows_of_two_origins_are_refused():
     assert len(QuoteBatch([QUOTE, msgspec.structs.replace(QUOTE, origin=twin)]).columns) == 2
     with pytest.raises(ValueError, match="the rows of a batch share one origin"):
         _ = QuoteBatch([QUOTE, msgspec.structs.replace(QUOTE, origin=other)]).columns
+
+
+def test_in_rows_none_alone_says_what_is_missing():
+    """Bits that only columns have are left out of rows' flags, so that neither a value nor its lack gets lost."""
+    strange = msgspec.structs.replace(QUOTE, bid_px=None, flags=Flag.NO_ASK | Flag.NO_VWAP | Flag.SNAPSHOT)
+    columns = QuoteBatch([strange]).columns
+    assert columns["flags"].tolist() == [Flag.NO_BID | Flag.SNAPSHOT]
+    back = QuoteBatch.from_columns(columns, ORIGIN).rows
+    assert back == (msgspec.structs.replace(strange, flags=Flag.SNAPSHOT),)
+
+
+def test_the_weight_is_that_of_the_arrays():
+    columns = QuoteBatch([QUOTE] * 3).columns
+    assert [part.nbytes for part in (columns, columns.take([1]))] == [
+        sum(array.nbytes for array in part.values()) for part in (columns, columns.take([1]))
+    ]

@@ -1,11 +1,14 @@
 """The Parquet dataset: what others read of it, which files there are, and when."""
 
+import asyncio
 import errno
 import os
+import threading
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import anyio
+import anyio.to_thread
 import duckdb
 import pandas as pd
 import polars as pl
@@ -17,7 +20,7 @@ from market_data_pipeline.contracts import Sink
 from market_data_pipeline.errors import SinkError
 from market_data_pipeline.model import Bar, BarBatch, Gap, Origin, Quote, QuoteBatch, Trade, TradeBatch, Watermark
 from market_data_pipeline.model.arrow import from_arrow
-from market_data_pipeline.sink import ParquetSink, StoreSink
+from market_data_pipeline.sink import JsonlSink, ParquetSink, StoreSink
 from market_data_pipeline.sink.parquet import slug
 from market_data_pipeline.sink.settings import ParquetSettings, StoreSettings
 
@@ -244,6 +247,36 @@ def test_a_file_in_the_way_says_so(tmp_path):
 def test_a_sink_that_is_not_open_says_so(tmp_path):
     with pytest.raises(SinkError, match="not open"):
         anyio.run(ParquetSink(tmp_path).write, trades(1))
+
+
+@pytest.mark.parametrize(
+    "make", [ParquetSink, lambda folder: JsonlSink(folder / "rows.jsonl")], ids=["parquet", "jsonl"]
+)
+def test_closing_waits_for_the_thread_that_a_cancelled_commit_left_at_work(tmp_path, monkeypatch, make):
+    started, go_on = threading.Event(), threading.Event()
+
+    def fsync(_descriptor):
+        started.set()
+        go_on.wait()
+
+    async def run():
+        sink = make(tmp_path)
+        await sink.open("demo")
+        await sink.write(trades(1))
+        monkeypatch.setattr(os, "fsync", fsync)
+        commit = asyncio.create_task(sink.commit(None, b""))
+        await anyio.to_thread.run_sync(started.wait)
+        commit.cancel()
+        await asyncio.wait([commit])
+        closing = asyncio.create_task(sink.close())
+        for _ in range(20):  # long enough for a thread that need not wait
+            await anyio.to_thread.run_sync(int)
+        waited = not closing.done()
+        go_on.set()
+        await closing
+        assert (commit.cancelled(), waited) == (True, True)
+
+    asyncio.run(run())
 
 
 def test_temporaries_stand_where_the_folder_is_a_disk_of_its_own(tmp_path, monkeypatch):

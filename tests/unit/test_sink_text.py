@@ -6,11 +6,12 @@ import sys
 from decimal import Decimal
 
 import anyio
+import msgspec
 import pytest
 
 from market_data_pipeline.contracts import Sink
 from market_data_pipeline.errors import SinkError
-from market_data_pipeline.model import Bar, BarBatch, Gap, Origin, Quote, QuoteBatch, Trade, TradeBatch, Watermark
+from market_data_pipeline.model import Bar, BarBatch, Flag, Gap, Origin, Quote, QuoteBatch, Trade, TradeBatch, Watermark
 from market_data_pipeline.sink import ConsoleSink, JsonlSink
 
 ORIGIN = Origin("ibkr", "ibkr", 7, "live")
@@ -57,6 +58,16 @@ def test_jsonl_is_one_object_a_row_with_the_names_of_files(tmp_path, born):
         '"bid":999999999.999999999,"ask":0.000000001,"bid_size":0.5,"ask_size":2.0}',
     )
     assert path.read_text().splitlines() == [leading.format(n + 1) + times[n] + values[n] for n in range(2)]
+
+
+@pytest.mark.parametrize("born", ["rows", "columns"])
+def test_jsonl_leaves_out_the_flags_that_only_columns_have(tmp_path, born):
+    rows = [msgspec.structs.replace(row, flags=Flag.SNAPSHOT | Flag.NO_BID) for row in QUOTES.rows]
+    batch = QuoteBatch(rows) if born == "rows" else QUOTES.from_columns(QuoteBatch(rows).columns, ORIGIN)
+    path = tmp_path / "ticks.jsonl"
+    drive(JsonlSink(path), batch)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["flags"], line["bid"] is None) for line in lines] == [(Flag.SNAPSHOT, False)] * 2
 
 
 def test_jsonl_writes_every_kind_and_no_event(tmp_path):

@@ -146,13 +146,18 @@ def test_many_malformed_lines_are_logged_as_few(play, lean, caplog):
 
 
 @pytest.mark.parametrize(
-    "text", ["time,bid,ask\n" * 200, "<html>\n<body>\n", "0,1.1,1.2,1.3\n", b"\x00\x01" * 2_000_000]
+    "text", ["time,bid,ask\n" * 200, "<html>\n<body>\n", "0,1.1,1.2,1.3\n", b"\x00\x01" * 3_000_000]
 )
 def test_a_file_of_something_else_is_a_clear_error(play, lean, text):
     path = lean(EURUSD, text)
     with pytest.raises(InvalidRequest, match="is not what it claims to be") as caught:
         play(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "\n\r\n"])
+def test_a_file_without_text_has_no_rows(play, lean, text):
+    assert play(lean(EURUSD, text)).items == []
 
 
 def test_a_zip_that_is_none_is_a_clear_error(play, lean):
@@ -174,6 +179,8 @@ def test_a_damaged_zip_is_a_clear_error(play, lean):
 def test_a_file_outside_of_leans_folders_says_what_is_expected(play, lean):
     with pytest.raises(InvalidRequest, match="ASSET/MARKET/RESOLUTION/SYMBOL"):
         play(lean("20140501_quote.zip", "0,1.1,1.2\n"))
+    with pytest.raises(InvalidRequest, match="ASSET/MARKET/RESOLUTION/SYMBOL"):
+        play(lean("forex/oanda/tick/eurusd/20140230_quote.zip", "0,1.1,1.2\n"))
 
 
 def test_a_market_with_an_unknown_zone_is_refused(play, lean):

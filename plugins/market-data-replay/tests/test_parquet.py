@@ -145,6 +145,14 @@ def test_partitions_outside_of_the_request_are_not_opened(play, tmp_path, datase
     assert len(play(folder, kinds=["quote"], start="2026-01-01T00:00Z").rows) == 1
 
 
+@pytest.mark.parametrize("date", ["2025-13-01", "new"])
+def test_a_folder_that_is_no_day_is_read(play, tmp_path, dataset, date):
+    folder = tmp_path / "set" / f"date={date}"
+    folder.mkdir(parents=True)
+    dataset("a", [quote(0)]).rename(folder / "a.parquet")
+    assert len(play(folder.parent, start="2026-01-01T00:00Z").rows) == 1
+
+
 def test_nothing_in_the_range_is_an_error(play, dataset):
     with pytest.raises(InvalidRequest, match="none between start and end"):
         play(dataset("a", [quote(0)]), start="2027-01-01T00:00Z")
@@ -171,6 +179,11 @@ def test_other_columns_are_a_clear_error(play, tmp_path):
     pq.write_table(pa.table({"x": [1]}), path)
     with pytest.raises(InvalidRequest, match=r"is not what the pipeline writes: .* x"):
         play(path)
+
+
+def test_a_column_that_is_not_there_is_a_clear_error(play, dataset):
+    with pytest.raises(InvalidRequest, match=r"do not read as quote rows \(there is no column 'ts_event'"):
+        play(dataset("a", [quote(0)], change=lambda table: table.drop_columns(["ts_event"])))
 
 
 def test_a_column_of_another_type_is_a_clear_error(play, dataset):

@@ -118,6 +118,14 @@ def test_two_formats_in_one_place_need_a_word(play, path):
     assert len(play(path.parents[3], format="lean").rows) == 11
 
 
+def test_a_file_of_a_named_format_may_have_any_name(play, path):
+    other = path.rename(path.with_suffix(".zap"))
+    with pytest.raises(InvalidRequest, match="has no file of format"):
+        play(other)
+    with pytest.raises(InvalidRequest, match="is not where Lean keeps it"):
+        play(other, format="lean")
+
+
 @pytest.mark.parametrize("pattern", ["", "forex/*/tick/eur*", "**/*_quote.zip", "forex/oanda/tick/eurusd/2014*.zip"])
 def test_a_path_is_a_file_a_folder_or_a_glob(play, path, pattern):
     assert len(play(path).rows) == len(play(path.parents[4] / pattern).rows) == 11

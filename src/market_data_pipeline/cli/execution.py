@@ -127,7 +127,12 @@ def _summary(run: _Run, reason: str, targets: list[str]) -> str:
     ledger = run.pipeline.ledger
     ending = "done" if reason in {"end", "count", "duration"} else reason
     out = ", ".join(f"{sink.delivered:,} to {target}" for sink, target in zip(ledger.sinks, targets, strict=True))
-    aside = {"late": ledger.late, "failed": sum(stage.failed for stage in ledger.operators), **ledger.dropped}
+    aside = {
+        "late": ledger.late,
+        "filtered": sum(stage.filtered for stage in ledger.operators),
+        "failed": sum(stage.failed for stage in ledger.operators),
+        **ledger.dropped,
+    }
     rest = ", ".join(f"{rows:,} {why}" for why, rows in aside.items() if rows or why == "late")
     return f"mdp: {ending} in {run.seconds:.2f} s: {ledger.received:,} rows in, {out}; {rest}"
 

@@ -19,7 +19,7 @@ from market_data_pipeline.model.batch import BATCHES, Batch
 from market_data_pipeline.model.columns import MISSING, TEXT, Array, Columns, dtype
 from market_data_pipeline.model.names import LEADING, file_name, is_price, own_fields
 from market_data_pipeline.model.price import SCALE, to_float, to_px
-from market_data_pipeline.model.rows import Flag, Kind, Mode, Origin, Row
+from market_data_pipeline.model.rows import ABSENT, Flag, Kind, Mode, Origin, Row
 
 Prices = Literal["decimal", "float64"]
 
@@ -33,7 +33,6 @@ _WIDE_DECIMAL = pa.decimal128(18, 9)
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _MICROSECONDS = pa.timestamp("us")
 _MARKS: dict[Kind, str] = {"quote": "bid", "trade": "price", "bar": "open"}
-_PRESENT = ~sum(MISSING.values())
 _FLOAT_IS_EXACT = 2**53
 
 
@@ -132,7 +131,7 @@ class RowGroup:
         if name == "time":
             values = values // 1000
         elif name == "flags":
-            values = values & _PRESENT
+            values = values & ~ABSENT
         elif (bit := MISSING.get(name)) and (absent := self._arrays["flags"][: self._length] & bit).any():
             valid = _bitmap(absent == 0)
         if values.dtype == bool:
@@ -241,10 +240,9 @@ def from_arrow(data: pa.RecordBatch, *, source: str, epoch: int = 0, row: int = 
     cuts = [0, *np.unique(np.concatenate(changes)).tolist(), data.num_rows]
     batches: list[Batch[Row]] = []
     for start, stop in pairwise(cuts):
-        if start < stop:
-            provider, mode = provider_words[providers[start]], mode_words[modes[start]]
-            origin = _origin(provider, source, int(epochs[start]), mode)
-            batches.append(BATCHES[kind].from_columns(columns.take(slice(start, stop)), origin))
+        provider, mode = provider_words[providers[start]], mode_words[modes[start]]
+        origin = _origin(provider, source, int(epochs[start]), mode)
+        batches.append(BATCHES[kind].from_columns(columns.take(slice(start, stop)), origin))
     return batches
 
 
@@ -303,7 +301,11 @@ class _Reader:
             values: Array = column.to_numpy(zero_copy_only=False).astype(dtype(name), casting="safe", copy=False)
         except TypeError as error:
             raise MalformedMessage(f"the column {name!r} holds {column.type}, not {dtype(name)}") from error
-        return values if absent is None else np.where(absent, 0, values)
+        if absent is not None:
+            values = np.where(absent, 0, values)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise MalformedMessage(f"the column {name!r} has NaN or infinity: leave a missing value out")
+        return values
 
     def _prices(self, name: str, column: pa.Array[Any], absent: Array | None) -> Array:
         if pa.types.is_floating(column.type):

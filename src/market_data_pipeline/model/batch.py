@@ -29,9 +29,10 @@ class Batch(Generic[R_co]):
         origin: Where all its rows come from.
         position: "All up to the end of this batch", in words that its source understands; None where it cannot resume.
         born: The face it was made with. A stage takes this face if it can; nothing is converted for speed.
+        nbytes: What it weighs in memory in that face, roughly.
     """
 
-    __slots__ = ("_columns", "_rows", "born", "origin", "position")
+    __slots__ = ("_columns", "_length", "_rows", "born", "nbytes", "origin", "position")
 
     row_type: ClassVar[type[Row]]
     row_bytes: ClassVar[int]
@@ -40,6 +41,7 @@ class Batch(Generic[R_co]):
     born: Literal["rows", "columns"]
     origin: Origin
     position: str | None
+    nbytes: int
 
     def __init__(self, rows: Iterable[R_co], *, position: str | None = None) -> None:
         """Make a batch from row objects, which share one origin.
@@ -54,6 +56,8 @@ class Batch(Generic[R_co]):
         if not isinstance(self._rows[0], self.row_type):
             raise TypeError(f"a {type(self).__name__} is made of {self.row_type.__name__} rows, not {self._rows[0]!r}")
         self._columns: Columns | None = None
+        self._length = len(self._rows)
+        self.nbytes = self._length * self.row_bytes
         self.origin = self._rows[0].origin
         self.position = position
         self.born = "rows"
@@ -75,6 +79,8 @@ class Batch(Generic[R_co]):
         batch = cls.__new__(cls)
         batch._rows = None  # noqa: SLF001
         batch._columns = columns  # noqa: SLF001
+        batch._length = len(columns)  # noqa: SLF001
+        batch.nbytes = columns.nbytes
         batch.origin = origin
         batch.position = position
         batch.born = "columns"
@@ -109,13 +115,8 @@ class Batch(Generic[R_co]):
             self._columns = from_rows(self.row_type, self.rows)
         return self._columns
 
-    @property
-    def nbytes(self) -> int:
-        """What it weighs in memory in the face it was born with, roughly."""
-        return len(self) * self.row_bytes if self.born == "rows" else self.columns.nbytes
-
     def __len__(self) -> int:
-        return len(self._rows if self._rows is not None else self.columns)
+        return self._length
 
     def __getitem__(self, cut: slice) -> Self:
         """Return the rows of a slice as a batch of the same face, with the position only if it keeps the end.
@@ -139,7 +140,10 @@ class Batch(Generic[R_co]):
 
         Raises:
             ValueError: There are no indices.
+            TypeError: A mask, not indices.
         """
+        if getattr(indices, "dtype", None) == "bool":
+            raise TypeError("a batch is selected from by indices: those of a mask are numpy.flatnonzero(mask)")
         if self.born == "rows":
             rows = self.rows
             return type(self)(rows[index] for index in indices)

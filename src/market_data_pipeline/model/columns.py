@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from market_data_pipeline.model.rows import Flag, Origin, Row
+from market_data_pipeline.model.rows import ABSENT, Flag, Origin, Row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +29,6 @@ MISSING = {
     "vwap": Flag.NO_VWAP,
 }
 """Columns whose value is 0 where `flags` has this bit."""
-
-_ANY_MISSING = int(Flag.NO_BID | Flag.NO_ASK | Flag.NO_BID_SIZE | Flag.NO_ASK_SIZE | Flag.NO_SIZE | Flag.NO_VWAP)
 
 _DTYPES: dict[str, str] = {
     **dict.fromkeys(TEXT, "i4"),
@@ -79,13 +77,23 @@ def dtype(name: str) -> np.dtype[Any]:
 class Columns(Mapping[str, "NDArray[Any]"]):
     """Equally long, read-only arrays by field name; text is int32 codes here and words in `words[name]`.
 
-    A word is None where the text is missing. Two are equal only if they are the same object.
+    A word is None where the text is missing. Each stands once, but for those of `trade_id`. Two such objects are equal
+    only if they are the same one.
+
+    Attributes:
+        words: The texts of each text column.
+        nbytes: What the arrays weigh.
     """
 
-    __slots__ = ("_arrays", "_length", "words")
+    __slots__ = ("_arrays", "_length", "nbytes", "words")
+
+    words: dict[str, tuple[str | None, ...]]
+    nbytes: int
 
     def __init__(self, arrays: Mapping[str, Array], words: Mapping[str, Sequence[str | None]]) -> None:
         """Take over the arrays, which nobody may change from now on; another dtype is cast if that loses nothing.
+
+        A word that stands twice is made one: a symbol with two codes would be two symbols.
 
         Raises:
             ValueError: An array is not flat, has another length than those before it, or does not fit its dtype; a
@@ -93,7 +101,8 @@ class Columns(Mapping[str, "NDArray[Any]"]):
         """
         self._arrays: dict[str, Array] = {}
         self._length = -1
-        self.words: dict[str, tuple[str | None, ...]] = {name: tuple(texts) for name, texts in words.items()}
+        self.nbytes = 0
+        self.words = {name: tuple(texts) for name, texts in words.items()}
         for name, values in arrays.items():
             array = _fit(name, values)
             if self._length not in {-1, len(array)}:
@@ -102,9 +111,15 @@ class Columns(Mapping[str, "NDArray[Any]"]):
                 if name not in self.words:
                     raise ValueError(f"the text column {name!r} has no words")
                 # As unsigned, a negative code is a large one.
-                if len(array) and array.view("u4").max() >= len(self.words[name]):
-                    raise ValueError(f"column {name!r} has a code outside of its {len(self.words[name])} words")
+                texts = self.words[name]
+                if len(array) and array.view("u4").max() >= len(texts):
+                    raise ValueError(f"column {name!r} has a code outside of its {len(texts)} words")
+                # Nobody groups by trade_id, and its words are about as many as the rows.
+                if name != "trade_id" and len(set(texts)) < len(texts):
+                    codes, self.words[name] = encode(texts)
+                    array = _fit(name, codes[array])
             self._length = len(array)
+            self.nbytes += array.nbytes
             self._arrays[name] = array
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -126,11 +141,6 @@ class Columns(Mapping[str, "NDArray[Any]"]):
     def __hash__(self) -> int:
         return id(self)
 
-    @property
-    def nbytes(self) -> int:
-        """What the arrays weigh."""
-        return sum(array.nbytes for array in self._arrays.values())
-
     def take(self, rows: slice | Sequence[int] | NDArray[Any]) -> Columns:
         """Return the columns of some rows; a slice copies nothing."""
         index = rows if isinstance(rows, slice) else np.asarray(rows, "i8")
@@ -139,6 +149,7 @@ class Columns(Mapping[str, "NDArray[Any]"]):
         for array in part._arrays.values():
             array.flags.writeable = False
             part._length = len(array)
+            part.nbytes += array.nbytes
         return part
 
     def text(self, name: str) -> list[str | None]:
@@ -174,7 +185,7 @@ def from_rows(row_type: type[Row], rows: Sequence[Row]) -> Columns:
     """Turn row objects, at least one, into columns.
 
     Returns:
-        The columns; a None became 0 and its `NO_` bit in `flags`.
+        The columns; a None became 0 and its `NO_` bit in `flags`, whatever such bits the row had.
 
     Raises:
         ValueError: A row has another origin than the first, or a value that does not fit, such as a float price.
@@ -200,7 +211,7 @@ def from_rows(row_type: type[Row], rows: Sequence[Row]) -> Columns:
                 raise
             absent |= np.array([value is None for value in values], "i4") * np.int32(MISSING[name])
             arrays[name] = _pack(name, [0 if value is None else value for value in values])
-    arrays["flags"] = arrays["flags"] | absent
+    arrays["flags"] = arrays["flags"] & ~ABSENT | absent
     return Columns(arrays, words)
 
 
@@ -224,7 +235,7 @@ def to_rows(row_type: type[Row], columns: Columns, origin: Origin) -> Iterator[R
         elif name in TEXT:
             fields.append(columns.text(name))
         elif name == "flags":
-            fields.append((flags & ~_ANY_MISSING).tolist())
+            fields.append((flags & ~ABSENT).tolist())
         else:
             values = columns[name].tolist()
             if (bit := MISSING.get(name, 0)) & some:

@@ -43,6 +43,10 @@ class Flag(IntFlag):
     NO_VWAP = 1 << 21
 
 
+ABSENT = int(Flag.NO_BID | Flag.NO_ASK | Flag.NO_BID_SIZE | Flag.NO_ASK_SIZE | Flag.NO_SIZE | Flag.NO_VWAP)
+"""What columns say with a bit, and rows with None: in `flags` of a row these bits mean nothing and go no further."""
+
+
 class Origin(msgspec.Struct, frozen=True, gc=False):
     """Where rows come from: one object per connection and mode, pointed at by its batches and their rows."""
 

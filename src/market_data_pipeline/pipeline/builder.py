@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from market_data_pipeline.pipeline.components import explain, make, validated
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.spec import Component, PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, StreamingPipeline
-from market_data_pipeline.plugins import PluginHost, PluginPolicy, ProviderSpec, SourceSpec
+from market_data_pipeline.plugins import ComponentKind, PluginHost, PluginPolicy, ProviderSpec, SourceSpec
 from market_data_pipeline.source.adapter import PluginSource
 from market_data_pipeline.source.pool import ProviderPool
 
@@ -73,7 +73,7 @@ class PipelineBuilder:
         """Return the provider of that name, or else the source; raises what `PluginHost.provider` raises."""
         return self.host.provider_or_source(name)
 
-    def _component(self, kind: Any, component: Component) -> Any:
+    def _component(self, kind: ComponentKind, component: Component) -> Any:
         spec = self.host.component(kind, component.name)
         return make(spec, component.settings, where=f"{kind} {component.name}")
 
@@ -87,25 +87,20 @@ class PipelineBuilder:
     @staticmethod
     def _kinds(spec: PipelineSpec, source: ProviderSpec | SourceSpec, first: Operator | None) -> frozenset[Kind]:
         offered = source.capabilities.kinds
-        if spec.kinds is None:
-            if first is None:
-                return offered
-            wanted = offered & first.accepts
-        else:
-            wanted = offered & spec.kinds
-            if unknown := spec.kinds - offered:
-                raise ConfigurationError(
-                    f"{source.name} gives {_list(offered)} rows, not {_list(unknown)}", where="kinds"
-                )
-            if first is not None and (refused := wanted - first.accepts):
-                raise ConfigurationError(
-                    f"operator {spec.operator[0].name} takes {_list(first.accepts)} rows, not {_list(refused)}",
-                    where="kinds",
-                )
-        if not wanted:
+        if unknown := (spec.kinds or frozenset()) - offered:
+            raise ConfigurationError(f"{source.name} gives {_list(offered)} rows, not {_list(unknown)}", where="kinds")
+        wanted = spec.kinds or offered
+        if first is None:
+            return wanted
+        if spec.kinds and (refused := wanted - first.accepts):
             raise ConfigurationError(
-                f"operator {spec.operator[0].name} takes {_list(first.accepts if first else ())} rows, and "
-                f"{source.name} gives {_list(offered)}: choose another operator, or other settings for it",
+                f"operator {spec.operator[0].name} takes {_list(first.accepts)} rows, not {_list(refused)}",
+                where="kinds",
+            )
+        if not (wanted := wanted & first.accepts):
+            raise ConfigurationError(
+                f"operator {spec.operator[0].name} takes {_list(first.accepts)} rows, and {source.name} gives "
+                f"{_list(offered)} rows: choose another operator, or other settings for it",
                 where="operator",
             )
         return wanted
@@ -166,5 +161,5 @@ def parse_spec(values: Mapping[str, Any], *, where: str | Path = "") -> Pipeline
         raise ConfigurationError(explain(error, PipelineSpec, values), where=str(where)) from None
 
 
-def _list(kinds: Any) -> str:
+def _list(kinds: Iterable[str]) -> str:
     return " or ".join(sorted(kinds)) or "no"

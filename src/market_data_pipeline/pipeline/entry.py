@@ -24,6 +24,8 @@ class Entry:
         self.lateness_ns: int = lateness_ns
         self.newest: int = _NEVER
         """The greatest `ts_event` that counts, int ns."""
+        self.late: int = 0
+        """How many rows were late."""
         self.ts_recv: int = 0
         """That of the newest batch's last row."""
 
@@ -39,6 +41,7 @@ class Entry:
         if not late:
             yield batch
         else:
+            self.late += len(late)
             gone = set(late)
             if len(gone) < len(batch):
                 yield batch.select([index for index in range(len(batch)) if index not in gone])

@@ -10,9 +10,9 @@ from typing import Any
 
 import anyio
 
-from market_data_pipeline.channel import Channel, ChannelClosed, ChannelFull
+from market_data_pipeline.channel import Channel
 from market_data_pipeline.contracts import Capabilities, RowSource, TickSource
-from market_data_pipeline.errors import ConnectionLost, MarketDataError, SourceBug
+from market_data_pipeline.errors import ChannelClosed, ChannelFull, ConnectionLost, MarketDataError, SourceBug
 from market_data_pipeline.model import Batch, ControlEvent, StreamItem
 from market_data_pipeline.source import PluginSource
 from market_data_pipeline.source.guard import (
@@ -180,8 +180,7 @@ class Intake:
         try:
             await channel.send(item)
         except BaseException as error:
-            if rows:
-                self.dropped["fail" if isinstance(error, ChannelFull) else "stop"] += rows
+            self.dropped["fail" if isinstance(error, ChannelFull) else "stop"] += rows
             raise
         finally:
             self._sending = False
@@ -195,5 +194,5 @@ class Intake:
         self.ended = False
         if self._stopped:
             _log.warning("%s failed while it was being stopped: %s", self.name, error)
-        elif self.error is None:
-            self.error = error
+        else:
+            self.error = self.error or error

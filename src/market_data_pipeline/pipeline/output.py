@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import NoReturn
 
 from market_data_pipeline.contracts import Sink
 from market_data_pipeline.errors import SinkError
@@ -34,8 +33,10 @@ class Output:
         """
 
         async def connect() -> None:
-            with self._errors("open"):
+            try:
                 await self._sink.open(pipeline)
+            except FOREIGN as error:
+                self._fail("open", error)
 
         try:
             await run_foreign(f"sink {self.counts.name}", connect, limit=CONNECT_TIMEOUT)
@@ -55,8 +56,10 @@ class Output:
         Raises:
             SinkError: It cannot write it.
         """
-        with self._errors("write"):
+        try:
             await self._sink.write(item)
+        except FOREIGN as error:
+            self._fail("write", error)
         if isinstance(item, Batch):
             self._written += len(item)
 
@@ -66,8 +69,10 @@ class Output:
         Raises:
             SinkError: The sink cannot promise it.
         """
-        with self._errors("commit"):
+        try:
             await self._sink.commit(None, b"")
+        except FOREIGN as error:
+            self._fail("commit", error)
         self.counts.delivered += self._written
         self.counts.held -= self._written
         self._written = 0
@@ -76,13 +81,8 @@ class Output:
         """Close the sink, whatever happens, within its time."""
         await bounded_close(f"sink {self.counts.name}", self._sink)
 
-    @contextmanager
-    def _errors(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except SinkError:
-            self.failed = True
-            raise
-        except FOREIGN as error:
-            self.failed = True
-            raise SinkError(f"sink {self.counts.name} cannot {verb}: {type(error).__name__}: {error}") from error
+    def _fail(self, verb: str, error: BaseException) -> NoReturn:
+        self.failed = True
+        if isinstance(error, SinkError):
+            raise error
+        raise SinkError(f"sink {self.counts.name} cannot {verb}: {type(error).__name__}: {error}") from error

@@ -22,7 +22,7 @@ from market_data_pipeline.batcher import HybridBatcher
 from market_data_pipeline.channel import Channel
 from market_data_pipeline.contracts import Batcher, Operator, Sink
 from market_data_pipeline.errors import BatcherError, ConfigurationError, SinkError
-from market_data_pipeline.model import Batch, Diverted, StreamItem
+from market_data_pipeline.model import Batch, Refused, StreamItem
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.entry import Entry
 from market_data_pipeline.pipeline.intake import Intake, Source
@@ -90,7 +90,6 @@ class StreamingPipeline:
         self._channel: Channel | None = None
         self._waiting = 0
         self._accepted = 0
-        self._late = 0
         self._reason: Reason | None = None
         self._opening: anyio.CancelScope | None = None
         self._draining: anyio.CancelScope | None = None
@@ -107,7 +106,7 @@ class StreamingPipeline:
             received=self._intake.received,
             accepted=self._accepted,
             queued=queued,
-            late=self._late,
+            late=self._entry.late,
             dropped=dropped.copy(),
             operators=[attrs.evolve(stage.counts) for stage in self._stages],
             sinks=[attrs.evolve(output.counts, dropped=output.counts.dropped.copy()) for output in self._outputs],
@@ -254,7 +253,9 @@ class StreamingPipeline:
                 parts = list(self._entry.take(item))
             self._waiting -= len(item)
             self._accepted += len(item)
-            self._late += sum(len(part.batch) for part in parts if isinstance(part, Diverted))
+        elif isinstance(item, Refused):
+            symbols = ", ".join(sorted(item.symbols or ())) or "some symbols"
+            _log.warning("%s does not serve %s: %s", self._intake.name, symbols, item.error)
         await self._emit(parts, self._stages)
 
     async def _emit(self, items: Sequence[StreamItem], stages: Sequence[Stage]) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Literal
+
+import anyio.to_thread
 
 from market_data_pipeline.errors import SinkError
 from market_data_pipeline.model import StreamItem
@@ -27,7 +31,7 @@ _ADVICE = {
 }
 
 
-class BaseSink:
+class BaseSink(ABC):
     """A sink that keeps no position and promises what it can: rows may be lost, or come twice, with a crash."""
 
     guarantee: ClassVar[Literal["best_effort", "at_least_once", "effectively_once"]] = "best_effort"
@@ -36,15 +40,30 @@ class BaseSink:
         """Get ready; there is no last position."""
         return None
 
+    @abstractmethod
     async def write(self, item: StreamItem) -> None:
         """Take one item."""
-        raise NotImplementedError
 
-    async def commit(self, position: str | None, state: bytes) -> None:
+    async def commit(self, position: str | None, state: bytes) -> None:  # noqa: B027 - not every sink can
         """Make durable what was written, where that means something."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - not every sink holds something
         """Give back all it holds."""
+
+
+class FileSink(BaseSink):
+    """A sink that blocks on the disk: in threads, one job after the other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    async def _in_thread(self, job: Callable[[], None]) -> None:
+        """Do a job off the loop. A cancelled task leaves its thread at work: the next job waits for it."""
+        await anyio.to_thread.run_sync(self._locked, job)
+
+    def _locked(self, job: Callable[[], None]) -> None:
+        with self._lock:
+            job()
 
 
 @contextmanager

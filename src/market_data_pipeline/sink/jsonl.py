@@ -6,21 +6,20 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-import anyio.to_thread
-
 from market_data_pipeline.errors import SinkError
 from market_data_pipeline.model import Batch, StreamItem
-from market_data_pipeline.sink.base import BaseSink, writing
+from market_data_pipeline.sink.base import FileSink, writing
 from market_data_pipeline.sink.lines import json_lines
 from market_data_pipeline.sink.stdout import write_stdout
 
 _BUFFER = 1 << 20
 
 
-class JsonlSink(BaseSink):
+class JsonlSink(FileSink):
     """Writes rows as JSON Lines with the names of our files; `-` is standard output. Control events are no data."""
 
     def __init__(self, path: str | Path, *, append: bool = False) -> None:
+        super().__init__()
         self._path = Path(path).expanduser()
         self._stdout = str(path) == "-"
         self._append = append
@@ -30,7 +29,7 @@ class JsonlSink(BaseSink):
     async def open(self, pipeline: str) -> None:  # noqa: ARG002 - the contract's form
         """Open the file, in a folder that is made if need be; a file that is there starts anew, or goes on."""
         if not self._stdout:
-            await anyio.to_thread.run_sync(self._open)
+            await self._in_thread(self._open)
 
     async def write(self, item: StreamItem) -> None:
         """Take the rows of a batch; about 1 MiB of them waits in memory."""
@@ -41,17 +40,17 @@ class JsonlSink(BaseSink):
             return
         self._pending += json_lines(item)
         if len(self._pending) >= _BUFFER:
-            await anyio.to_thread.run_sync(self._flush)
+            await self._in_thread(self._flush)
 
     async def commit(self, position: str | None, state: bytes) -> None:  # noqa: ARG002 - the contract's form
         """Make what was written durable."""
         if not self._stdout:
-            await anyio.to_thread.run_sync(self._sync)
+            await self._in_thread(self._sync)
 
     async def close(self) -> None:
         """Write what is left, and close the file."""
         if self._file is not None:
-            await anyio.to_thread.run_sync(self._close)
+            await self._in_thread(self._close)
 
     def _open(self) -> None:
         with writing(self._path):
@@ -60,7 +59,7 @@ class JsonlSink(BaseSink):
 
     def _flush(self) -> None:
         if self._file is None:
-            raise SinkError(f"{self._path} is not open")
+            raise SinkError(f"{self._path} is not open: call open() first")
         pending, self._pending = memoryview(self._pending), bytearray()
         with writing(self._path):
             while pending:  # an unbuffered write may be short

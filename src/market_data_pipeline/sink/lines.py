@@ -13,6 +13,7 @@ import msgspec
 
 from market_data_pipeline.model import Bar, Batch, Kind, Quote, Row, Trade, format_interval, to_text
 from market_data_pipeline.model.names import LEADING, file_name, is_price, own_fields
+from market_data_pipeline.model.rows import ABSENT
 
 _SECOND = 1_000_000_000
 _encoder = msgspec.json.Encoder()
@@ -45,7 +46,11 @@ def json_lines(batch: Batch[Row]) -> bytes:
             columns.append(repeat(getattr(batch.origin, name)))
         else:
             values = map(attrgetter(name), batch.rows)
-            columns.append(map(_number, values) if is_price(name) else values)
+            if is_price(name):
+                values = map(_number, values)
+            elif name == "flags":
+                values = map((~ABSENT).__and__, values)
+            columns.append(values)
     return _encoder.encode_lines(list(map(_line(batch.kind), *columns)))
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable
-from functools import partial
 from hashlib import blake2s
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,13 +12,14 @@ import anyio.to_thread
 
 from market_data_pipeline.errors import SinkError
 from market_data_pipeline.model import Batch, StreamItem, Watermark
-from market_data_pipeline.sink.base import BaseSink
+from market_data_pipeline.sink.base import FileSink
+from market_data_pipeline.sink.layout import Layout
 
 if TYPE_CHECKING:
     from market_data_pipeline.sink.dataset import Dataset
 
 
-class ParquetSink(BaseSink):
+class ParquetSink(FileSink):
     """Writes rows to `kind=…/[interval=…/]provider=…/date=…/PIPELINE-EPOCH-NUMBER.parquet`, as `model.arrow` does.
 
     The date is that of `ts_event` in UTC; of a bar, that of its end. Control events are no data and are not written.
@@ -45,18 +44,17 @@ class ParquetSink(BaseSink):
         rows_per_group: int = 65_536,
         open_files: int = 16,
     ) -> None:
+        super().__init__()
         self.path: Path = Path(path).expanduser()
         self._open_files = open_files
-        self._layout = {
-            "prices": prices,
-            "compression": compression,
-            "rows_per_file": rows_per_file,
-            "bytes_per_file": bytes_per_file,
-            "rows_per_group": rows_per_group,
-        }
+        self._layout = Layout(
+            prices=prices,
+            compression=compression,
+            rows_per_file=rows_per_file,
+            bytes_per_file=bytes_per_file,
+            rows_per_group=rows_per_group,
+        )
         self._dataset: Dataset | None = None
-        # A cancelled task leaves its thread at work: what follows waits for it.
-        self._lock = threading.Lock()
 
     async def open(self, pipeline: str) -> None:
         """Make the folder, and remove what a killed run of this pipeline left half written.
@@ -93,25 +91,18 @@ class ParquetSink(BaseSink):
             await self._in_thread(dataset.discard)
 
     def _prepare(self, name: str) -> Dataset:
-        from market_data_pipeline.sink.dataset import Dataset, Layout
+        from market_data_pipeline.sink.dataset import Dataset
 
-        return Dataset(self.path, name, Layout(**self._layout), open_files=self._open_files)  # type: ignore[arg-type]
+        return Dataset(self.path, name, self._layout, open_files=self._open_files)
 
     def _opened(self) -> Dataset:
         if self._dataset is None:
-            raise SinkError(f"the Parquet sink of {self.path} is not open")
+            raise SinkError(f"the Parquet sink of {self.path} is not open: call open() first")
         return self._dataset
 
     async def _do(self, jobs: Iterable[Callable[[], None]]) -> None:
         for job in jobs:
             await self._in_thread(job)
-
-    async def _in_thread(self, job: Callable[[], None]) -> None:
-        await anyio.to_thread.run_sync(partial(self._locked, job))
-
-    def _locked(self, job: Callable[[], None]) -> None:
-        with self._lock:
-            job()
 
 
 def slug(pipeline: str) -> str:

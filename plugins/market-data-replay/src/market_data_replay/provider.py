@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakSet
+
 from market_data_pipeline.contracts import Services, StreamRequest
 from market_data_pipeline.errors import CapabilityNotSupported, InvalidRequest, SourceClosed
 from market_data_replay.capabilities import CAPABILITIES
@@ -17,7 +19,8 @@ class ReplayProvider:
     def __init__(self, settings: ReplaySettings, services: Services) -> None:
         self._settings = settings
         self._services = services
-        self._sources: list[ReplaySource] | None = []
+        self._sources: WeakSet[ReplaySource] = WeakSet()
+        self._closed = False
 
     async def start(self) -> None:
         """Do nothing: each stream looks for its files when it starts."""
@@ -30,7 +33,7 @@ class ReplayProvider:
             InvalidRequest: `after` is no position of a replay.
             SourceClosed: The provider is closed.
         """
-        if self._sources is None:
+        if self._closed:
             raise SourceClosed("the replay provider is closed: make a new one", source="replay")
         if unknown := request.kinds - CAPABILITIES.kinds:
             raise CapabilityNotSupported(
@@ -40,11 +43,11 @@ class ReplayProvider:
         if request.after is not None and not request.after.isdecimal():
             raise InvalidRequest(f"{request.after!r} is no position of a replay", source="replay")
         source = ReplaySource(request, self._settings, self._services)
-        self._sources.append(source)
+        self._sources.add(source)
         return source
 
     async def close(self) -> None:
         """Close all its streams. Idempotent."""
-        sources, self._sources = self._sources or [], None
-        for source in sources:
+        self._closed = True
+        for source in list(self._sources):
             await source.close()

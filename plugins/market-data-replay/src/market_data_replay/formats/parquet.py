@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ class ParquetFormat:
                 runs.extend([run] if run else [])
         if not runs:
             if kinds & query.kinds or not kinds:
-                reason = "none between start and end" if query.start or query.end else "no row at all"
+                reason = "there is no row" if query.start is query.end is None else "none between start and end"
             else:
                 reason = f"it has {', '.join(sorted(kinds))}; ask for other kinds"
             raise InvalidRequest(f"no {query.wanted} in {query.path}: {reason}", source="replay")
@@ -188,10 +188,13 @@ def _range(group: Any, column: str) -> tuple[int, int] | None:
 
 def _is_before(day: str | None, query: Query) -> bool:
     """Whether all rows of a partition are before the range; whether they are behind it, a bar's date does not tell."""
-    if day is None or query.start is None or not re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+    if day is None or query.start is None:
         return False
-    end = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000_000 + _DAY_NS
-    return end <= query.start
+    try:
+        start = datetime.combine(date.fromisoformat(day), time(), UTC)
+    except ValueError:  # a folder that somebody else named
+        return False
+    return int(start.timestamp()) * 1_000_000_000 + _DAY_NS <= query.start
 
 
 def _damaged(path: Path, error: Exception) -> str:

@@ -148,6 +148,7 @@ def _runs(one: LeanFile, asked: dict[str, str], query: Query) -> list[LeanRun]:
         )
     archive = Archive(one.path)
     market = _market(one)
+    day = Day(one.day, market.zone)
     runs = [
         LeanRun(
             archive=archive,
@@ -158,9 +159,8 @@ def _runs(one: LeanFile, asked: dict[str, str], query: Query) -> list[LeanRun]:
             tick_type=one.tick_type,
             layout=layout,
             market=market,
-            day=one.day,
+            day=day,
             query=query,
-            lower=Day(one.day, market.zone).start,
         )
         for entry in archive.entries()
         if (symbol := one.symbol(entry.filename)) in asked or not asked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Generator
-from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipInfo
@@ -43,10 +42,13 @@ class LeanRun:
     tick_type: TickType
     layout: tuple[str, ...]
     market: Market
-    day: date
+    day: Day
     query: Query
-    lower: int
-    """The day's first moment, int ns."""
+
+    @property
+    def lower(self) -> int:
+        """The day's first moment, int ns."""
+        return self.day.start
 
     @property
     def size(self) -> int:
@@ -66,19 +68,18 @@ class LeanRun:
         kind: Kind = self.tick_type if self.resolution == "tick" else "bar"
         origin = Origin(self.provider, "replay", UNSTAMPED, "live")
         text = LeanText(self.layout, self.market, partial(tally.skip, where))
-        day = Day(self.day, self.market.zone)
         try:
             with self.archive.read(self.entry) as stream:
                 for read, (arrays, words) in text.tables(stream, where, rows * LINE):
                     tally.read += read
-                    columns = self._columns(day, arrays, words, tally)
+                    columns = self._columns(arrays, words, tally)
                     if len(columns):
                         yield Chunk(kind, origin, columns)
         except (BadZipFile, EOFError, OSError, zlib.error) as error:
             raise InvalidRequest(f"{where} is damaged ({error}): replace or remove it", source="replay") from error
 
-    def _columns(self, day: Day, arrays: Arrays, words: Words, tally: Tally) -> Columns:
-        times = day.times(arrays["ms"])
+    def _columns(self, arrays: Arrays, words: Words, tally: Tally) -> Columns:
+        times = self.day.times(arrays["ms"])
         query = self.query
         keep = query.holds(times)
         if "suspicious" in arrays and not query.suspicious:

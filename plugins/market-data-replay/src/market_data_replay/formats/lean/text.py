@@ -92,19 +92,18 @@ class LeanText:
     def _table(self, block: bytes) -> Table:
         read = pyarrow.csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(block) + 1)
         try:
-            table = pyarrow.csv.read_csv(
+            # `read_csv` would wait for another thread, for each of the small files of option contracts.
+            table = pyarrow.csv.open_csv(
                 BytesIO(block), read_options=read, parse_options=self._parse, convert_options=self._convert
-            )
+            ).read_all()
         except pa.ArrowInvalid as error:
             raise MalformedMessage(re.sub(r"Row #\d+: ", "", str(error)).splitlines()[0]) from error
         arrays: Arrays = {}
         words: Words = ()
         for name, column in zip(table.column_names, table.columns, strict=True):
             values: Any = column.chunk(0)  # the block is one of pyarrow's too
-            if values.null_count:
-                if name not in self._may_be_empty:
-                    raise MalformedMessage(f"{name} is empty")
-                values = values.fill_null(0)
+            if values.null_count and name not in self._may_be_empty:
+                raise MalformedMessage(f"{name} is empty")
             if pa.types.is_decimal(values.type):
                 arrays[name] = _unscaled(values, name)
             elif name == "conditions":
@@ -127,8 +126,10 @@ def _arrow_type(name: str, market: Market) -> pa.DataType:
 
 
 def _unscaled(values: Any, name: str) -> NDArray[Any]:
-    """Return the integers behind decimals: of times in ms at 1e-6 that is ns, of prices it is billionths."""
+    """Return the integers behind decimals, 0 where empty: of times in ms at 1e-6 that is ns, of prices billionths."""
     words = np.frombuffer(values.buffers()[1], "<i8").reshape(-1, 2)[values.offset :][: len(values)]
+    if values.null_count:
+        words = np.where(values.is_null().to_numpy(zero_copy_only=False)[:, None], 0, words)
     low: NDArray[Any] = words[:, 0].copy()
     if (words[:, 1] != low >> 63).any() or (abs(low) > MAX_PX).any():
         raise MalformedMessage(f"{name} is beyond the bound")

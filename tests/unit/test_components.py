@@ -1,0 +1,95 @@
+"""From settings to objects: a mistake names its key and what would be right."""
+
+import enum
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
+
+from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.pipeline.components import make, validated
+from market_data_pipeline.plugins import ComponentSpec
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    depth: int = 1
+
+
+class Plain(TypedDict):
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    one: int
+
+
+class Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    path: str
+    rows: int | None = Field(default=5, gt=0)
+    colour: Colour = Colour.RED
+    inner: Inner = Inner()
+    list_of: list[Inner] = []
+    either: int | Inner = 1
+    plain: Plain | None = None
+
+
+def spec(settings=Settings, factory=dict):
+    return ComponentSpec(name="thing", kind="sink", factory=factory, settings=settings)
+
+
+def complaint(values, settings=Settings, **options):
+    with pytest.raises(ConfigurationError) as caught:
+        validated(spec(settings), values, where="sink thing", **options)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "sink thing: 'path' is missing"),
+        ({"path": "x", "rosw": 1}, "sink thing: unknown key 'rosw'; did you mean 'rows'?"),
+        ({"path": "x", "zzzzzz": 1}, "unknown key 'zzzzzz'; known: colour, either, inner, list_of, path, plain, rows"),
+        ({"path": "x", "rows": 0}, "rows: Input should be greater than 0, not 0"),
+        ({"path": 5}, "path: Input should be a valid string, not 5: write it in quotes"),
+        ({"path": "x", "colour": "blue"}, "colour: Input should be 'red', not 'blue'"),
+        ({"path": "x", "inner": {"dept": 1}}, "unknown key 'inner.dept'; did you mean 'depth'?"),
+        ({"path": "x", "list_of": [{}, {"dept": 1}]}, "unknown key 'list_of.1.dept'; did you mean 'depth'?"),
+        ({"path": "x", "plain": {"one": 1, "two": 2}}, "sink thing: unknown key 'plain.two'"),
+        ({"path": "x", "either": "y"}, "either: Input should be a valid integer"),
+        ({"path": "x", "rows": "y" * 500}, "not '" + "y" * 99),
+    ],
+)
+def test_a_mistake_names_its_key_and_what_would_be_right(values, message):
+    """CFG-2."""
+    assert message in complaint(values)
+
+
+def test_all_mistakes_are_named_at_once():
+    said = complaint({"rows": 0, "colour": "blue"})
+    assert said.count(";") == 2
+    assert all(key in said for key in ("'path'", "rows", "colour"))
+
+
+def test_where_it_was_written_stands_before_each_mistake():
+    said = complaint({"path": "x", "rows": 0}, place=lambda location: f"f.yaml:{len(location)}")
+    assert said == "f.yaml:1: rows: Input should be greater than 0, not 0"
+
+
+def test_what_takes_no_settings_says_so():
+    assert complaint({"b": 1, "a": 2}, settings=None) == "sink thing: thing takes no settings, got a, b"
+    assert complaint({"a": 2}, settings=None, place=lambda _: "f.yaml:3").startswith("f.yaml:3: ")
+    assert validated(spec(None), {}, where="") is None
+
+
+def test_a_component_gets_every_field_of_its_settings_as_they_are():
+    made = make(spec(), {"path": "x", "rows": None, "inner": {"depth": 3}}, where="")
+    assert (made["path"], made["rows"], made["inner"], made["colour"]) == ("x", None, Inner(depth=3), Colour.RED)
+    assert make(spec(None), {}, where="") == {}

@@ -1,0 +1,100 @@
+"""The spec: short forms, limits, and a name that is the same everywhere."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.pipeline import Component, PipelineSpec, parse_spec
+
+SHORT = {"source": "synthetic", "symbols": ["A"], "operator": "bars", "sink": "memory"}
+
+
+def test_a_name_is_a_component_and_one_is_a_list():
+    spec = parse_spec(SHORT)
+    assert (spec.source, spec.operator, spec.sink) == (
+        Component(name="synthetic"),
+        (Component(name="bars"),),
+        (Component(name="memory"),),
+    )
+    long = {"name": "bars", "settings": {"interval": "1s"}}
+    assert parse_spec(SHORT | {"operator": long}).operator == parse_spec(SHORT | {"operator": [long]}).operator
+    assert parse_spec(SHORT | {"operator": None}).operator == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 2}, "version: Input should be 1, not 2"),
+        ({"sink": []}, "sink: Tuple should have at least 1 item"),
+        ({"source": {"name": ""}}, "source.name: String should have at least 1 character"),
+        ({"sinks": "x"}, "unknown key 'sinks'; did you mean 'sink'"),
+        ({"source": {"name": "x", "setting": {}}}, "unknown key 'source.setting'; did you mean 'settings'?"),
+        ({"operator": [{"name": "x", "setting": {}}]}, "unknown key 'operator.0.setting'; did you mean 'settings'?"),
+        ({"kinds": ["quotes"]}, "kinds.0: Input should be 'quote', 'trade' or 'bar', not 'quotes'"),
+        ({"symbols": [1]}, "symbols.0: Input should be a valid string, not 1: write it in quotes"),
+        ({"pipeline_id": "a/b"}, "pipeline_id: String should match pattern"),
+        ({"duration_sec": 0}, "duration_sec: Input should be greater than 0, not 0"),
+        ({"on_full": "drop"}, "on_full: Input should be"),
+    ],
+)
+def test_a_mistake_names_its_key_and_what_would_be_right(changes, message):
+    with pytest.raises(ConfigurationError) as caught:
+        parse_spec(SHORT | changes, where="p.yaml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("p.yaml: ")
+    assert caught.value.__suppress_context__
+
+
+def test_the_derived_name_tells_the_work_and_not_the_place():
+    name = parse_spec(SHORT).pipeline_id
+    assert name.startswith("synthetic-bars-")
+    assert parse_spec(SHORT | {"sink": "console", "count": 5}).pipeline_id == name
+    for change in (
+        {"symbols": ["B"]},
+        {"kinds": ["quote"]},
+        {"allowed_lateness_sec": 1},
+        {"operator": None},
+        {"source": {"name": "synthetic", "settings": {"seed": 1}}},
+    ):
+        assert parse_spec(SHORT | change).pipeline_id != name
+
+
+def test_the_derived_name_is_the_same_in_every_process():
+    code = (
+        "from market_data_pipeline.pipeline import parse_spec\n"
+        f"print(parse_spec({SHORT | {'kinds': ['trade', 'quote', 'bar']}!r}).pipeline_id)"
+    )
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert names == {"synthetic-bars-8e53125b\n"}
+
+
+def test_a_value_that_no_file_can_hold_is_a_mistake():
+    with pytest.raises(ConfigurationError, match="object"):
+        parse_spec(SHORT | {"source": {"name": "x", "settings": {"key": object()}}})
+
+
+def test_plain_data_leaves_out_what_was_left_out():
+    plain = parse_spec(SHORT | {"pipeline_id": "p", "kinds": ["trade", "quote"]}).as_plain()
+    assert plain == {
+        "version": 1,
+        "pipeline_id": "p",
+        "source": {"name": "synthetic"},
+        "symbols": ["A"],
+        "kinds": ["quote", "trade"],
+        "operator": [{"name": "bars"}],
+        "sink": [{"name": "memory"}],
+    }
+    assert list(plain) == [name for name in PipelineSpec.model_fields if name in plain]
+    assert parse_spec(plain) == parse_spec(SHORT | {"pipeline_id": "p", "kinds": ["trade", "quote"]})
