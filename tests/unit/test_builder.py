@@ -46,7 +46,7 @@ def test_the_source_is_asked_for_what_the_first_operator_takes(changes, kinds):
     [
         ({"source": "synthetik"}, PluginNotFound, "'synthetik'; did you mean 'synthetic'?"),
         ({"operator": "barz"}, PluginNotFound, "no operator is named 'barz'; did you mean 'bars'?"),
-        ({"batcher": "hybird"}, PluginNotFound, "no batcher is named 'hybird'; did you mean 'hybrid'?"),
+        ({"batcher": "hybrit"}, PluginNotFound, "no batcher is named 'hybrit'; did you mean 'hybrid'?"),
         ({"sink": "memoire"}, PluginNotFound, "no sink is named 'memoire'; did you mean 'memory'"),
         ({"kinds": ["bar"]}, ConfigurationError, "kinds: synthetic gives quote or trade rows, not bar"),
         (

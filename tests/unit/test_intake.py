@@ -6,9 +6,9 @@ from contextlib import suppress
 import anyio
 import pytest
 
-from market_data_pipeline.channel import Channel, ChannelFull
+from market_data_pipeline.channel import Channel
 from market_data_pipeline.contracts import Capabilities
-from market_data_pipeline.errors import ConnectionLost, SourceBug, SourceTimeout
+from market_data_pipeline.errors import ChannelFull, ConnectionLost, SourceBug, SourceTimeout
 from market_data_pipeline.model import Batch, Origin, Quote, QuoteBatch, SourceState, Trade
 from market_data_pipeline.pipeline.intake import Intake
 from market_data_pipeline.testing import simulate
