@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from hashlib import blake2s
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -62,7 +63,11 @@ class ParquetSink(FileSink):
         Raises:
             SinkError: The folder cannot be made or written.
         """
-        self._dataset = await anyio.to_thread.run_sync(self._prepare, slug(pipeline))
+        # Here, not in the thread: native libraries are first loaded in the main one.
+        from market_data_pipeline.sink.dataset import Dataset
+
+        make = partial(Dataset, self.path, slug(pipeline), self._layout, open_files=self._open_files)
+        self._dataset = await anyio.to_thread.run_sync(make)
 
     async def write(self, item: StreamItem) -> None:
         """Take the rows of a batch; a full row group is written in a thread.
@@ -89,11 +94,6 @@ class ParquetSink(FileSink):
         if self._dataset is not None:
             dataset, self._dataset = self._dataset, None
             await self._in_thread(dataset.discard)
-
-    def _prepare(self, name: str) -> Dataset:
-        from market_data_pipeline.sink.dataset import Dataset
-
-        return Dataset(self.path, name, self._layout, open_files=self._open_files)
 
     def _opened(self) -> Dataset:
         if self._dataset is None:
