@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from market_data_pipeline import model
-from market_data_pipeline.model import BATCHES, Flag, Instrument, Origin, Row
+from market_data_pipeline.model import BATCHES, Flag, Instrument, OptionQuote, Origin, Row
 from market_data_pipeline.model.columns import MISSING, TEXT, dtype
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "model.md").read_text("utf-8")
@@ -55,3 +55,7 @@ def test_the_columns_are_listed_with_their_dtypes_and_bits():
 def test_the_events_are_listed_with_their_fields(event):
     further = [field.name for field in attrs.fields(event) if not field.inherited]
     assert re.findall(r"`(\w+)`", table("event")[event.__name__][2]) == further
+
+
+def test_the_fields_of_an_option_quote_are_listed_in_order():
+    assert tuple(table("field of `OptionQuote`")) == OptionQuote.__struct_fields__

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from market_data_pipeline.contracts.capabilities import Capabilities
-from market_data_pipeline.contracts.provider import MarketDataProvider
+from market_data_pipeline.contracts.provider import BarsRequest, ChainRequest, MarketDataProvider
 from market_data_pipeline.contracts.services import Clock, Services
-from market_data_pipeline.contracts.source import RowSource, SourceStatus, StreamRequest, TickSource
+from market_data_pipeline.contracts.source import Dynamic, RowSource, SourceStatus, StreamRequest, TickSource
 from market_data_pipeline.contracts.stages import Batcher, Operator, Outcome, Sink
 
 __all__ = [
+    "BarsRequest",
     "Batcher",
     "Capabilities",
+    "ChainRequest",
     "Clock",
+    "Dynamic",
     "MarketDataProvider",
     "Operator",
     "Outcome",

@@ -19,6 +19,9 @@ class Capabilities:
     history: frozenset[Kind] = frozenset()
     """What it has a history of."""
     option_chain: bool = False
+    """Whether it has option chains."""
+    resolve: bool = False
+    """Whether it can tell what a symbol stands for."""
     unbounded: bool = False
     """True: the end of the stream is a failure. False: its end is its end."""
     pausable: bool = False

@@ -64,6 +64,18 @@ class TickSource(Protocol):
 
 
 @runtime_checkable
+class Dynamic(Protocol):
+    """What a source may also offer: its symbols can change while it runs."""
+
+    async def set_symbols(self, symbols: Sequence[str]) -> None:
+        """Serve these symbols, and no others, from now on; `symbols` says so when this returns.
+
+        Raises:
+            SourceError: It cannot; the symbols are as they were.
+        """
+
+
+@runtime_checkable
 class RowSource(Protocol):
     """The short form of a source: it yields one row at a time, and the core makes the batches."""
 

@@ -16,6 +16,7 @@ from market_data_pipeline.model.events import (
     Watermark,
 )
 from market_data_pipeline.model.instrument import AssetClass, Instrument
+from market_data_pipeline.model.option import OptionQuote, Right
 from market_data_pipeline.model.price import MAX_PX, SCALE, to_decimal, to_float, to_px, to_text
 from market_data_pipeline.model.rows import Bar, Basis, Flag, Kind, Mode, Origin, Quote, Row, Side, Trade
 from market_data_pipeline.model.times import TimeLike, format_interval, parse_interval, parse_time
@@ -38,10 +39,12 @@ __all__ = [
     "Instrument",
     "Kind",
     "Mode",
+    "OptionQuote",
     "Origin",
     "Quote",
     "QuoteBatch",
     "Refused",
+    "Right",
     "Row",
     "Side",
     "SourceState",

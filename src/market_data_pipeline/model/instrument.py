@@ -6,6 +6,8 @@ from typing import Literal
 
 import attrs
 
+from market_data_pipeline.model.option import Right
+
 AssetClass = Literal["equity", "etf", "index", "fx", "crypto", "future", "option", "bond", "fund", "unknown"]
 
 
@@ -34,4 +36,4 @@ class Instrument:
     """The date as YYYY-MM-DD."""
     strike_px: int | None = None
     """Int at 1e-9."""
-    right: Literal["call", "put"] | None = None
+    right: Right | None = None

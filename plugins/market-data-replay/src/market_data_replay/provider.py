@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from weakref import WeakSet
 
-from market_data_pipeline.contracts import Services, StreamRequest
+from market_data_pipeline.contracts import MarketDataProvider, Services, StreamRequest
 from market_data_pipeline.errors import CapabilityNotSupported, InvalidRequest, SourceClosed
 from market_data_replay.capabilities import CAPABILITIES
 from market_data_replay.settings import ReplaySettings
 from market_data_replay.source import ReplaySource
 
 
-class ReplayProvider:
+class ReplayProvider(MarketDataProvider):
     """Plays recorded files; every stream reads them on its own, from the beginning."""
 
     capabilities = CAPABILITIES

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from weakref import WeakSet
 
-from market_data_pipeline.contracts import Capabilities, Services, StreamRequest
+from market_data_pipeline.contracts import Capabilities, MarketDataProvider, Services, StreamRequest
 from market_data_pipeline.errors import CapabilityNotSupported, InvalidRequest, SourceClosed
 from market_data_synthetic.capabilities import CAPABILITIES
 from market_data_synthetic.settings import SyntheticSettings
 from market_data_synthetic.source import SyntheticSource
 
 
-class SyntheticProvider:
+class SyntheticProvider(MarketDataProvider):
     """Ticks of any symbol."""
 
     capabilities: Capabilities = CAPABILITIES
