@@ -2,73 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self, TypeVar
 
-import anyio
 import attrs
 
 from market_data_pipeline.channel import Policy
-from market_data_pipeline.contracts import StreamRequest
-from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, MarketDataError, nearest
-from market_data_pipeline.model import Quote
-from market_data_pipeline.orchestration.stream import Feed, TickStream
-from market_data_pipeline.pipeline.builder import PipelineBuilder
-from market_data_pipeline.pipeline.components import validated
+from market_data_pipeline.contracts import MarketDataProvider
+from market_data_pipeline.model import Bar, Basis, History, Instrument, OptionChain, Quote, TimeLike, Trade
+from market_data_pipeline.orchestration import requests
+from market_data_pipeline.orchestration.registry import SourceRegistry
+from market_data_pipeline.orchestration.sources import RuntimeBuilder, SourceChooser
+from market_data_pipeline.orchestration.status import PluginStatus, RuntimeStatus
+from market_data_pipeline.orchestration.stream import TickStream
+from market_data_pipeline.orchestration.streams import Asked, Streams
 from market_data_pipeline.pipeline.spec import PipelineSpec
-from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus, StreamingPipeline
-from market_data_pipeline.plugins import PluginHost
-from market_data_pipeline.source.adapter import PluginSource
-from market_data_pipeline.source.guard import FOREIGN
+from market_data_pipeline.pipeline.streaming import PipelineResult
+from market_data_pipeline.plugins import PluginHost, ProviderSpec
+from market_data_pipeline.runners.service import PipelineService, ServiceConfig
+from market_data_pipeline.runners.supervisor import Supervisor
+from market_data_pipeline.sink.store import data_directory
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
 
-DEFAULT_PROVIDER = "synthetic"
-KEPT = 100
-"""How many pipelines that ended are remembered."""
-
-_log = logging.getLogger("market_data_pipeline.orchestration")
-
-
-@attrs.define(eq=False)
-class _Job:
-    pipeline: StreamingPipeline | PipelineStatus
-    """How it was, once it has ended: its sink may hold much."""
-    finished: anyio.Event = attrs.field(factory=anyio.Event)
-    result: PipelineResult | None = None
-    error: BaseException | None = None
-
-    def stop(self) -> None:
-        if isinstance(self.pipeline, StreamingPipeline):
-            self.pipeline.stop()
-
-    async def status(self) -> PipelineStatus:
-        return await self.pipeline.status() if isinstance(self.pipeline, StreamingPipeline) else self.pipeline
-
-
-@attrs.frozen(kw_only=True)
-class RuntimeStatus:
-    """A look at a runtime; taking it changes nothing."""
-
-    state: Literal["new", "running", "closed"]
-    providers: tuple[str, ...]
-    """The providers in use."""
-    streams: int
-    """How many streams are open."""
-    pipelines: Mapping[str, PipelineStatus]
-    """By key; those that ended too, the last 100."""
-    errors: Mapping[str, str]
-    """By key, why a pipeline failed."""
+T = TypeVar("T")
 
 
 class PipelineRuntime:
-    """Composes pipelines and streams out of installed plugins.
+    """Composes streams, requests and pipelines out of installed plugins.
 
     `async with PipelineRuntime() as runtime`, or `initialize()` and `shutdown()`, from any task of one event loop. Its
     work lives in a supervisor task of its own, so that neither cancellation nor a crash of one user reaches another.
+    Whatever uses one provider with one identity shares its connection.
+
+    Attributes:
+        data_dir: Where the sink `store` writes.
+        registry: Sources of this program, by name.
+        service: Its pipelines.
     """
 
     def __init__(
@@ -76,27 +50,31 @@ class PipelineRuntime:
         *,
         provider: str | None = None,
         provider_settings: Mapping[str, Any] | None = None,
+        data_dir: str | Path | None = None,
+        max_concurrent_pipelines: int = 10,
         host: PluginHost | None = None,
         services: ServiceFactory | None = None,
     ) -> None:
         """Prepare a runtime; nothing is loaded yet.
 
         Args:
-            provider: Where streams come from unless they say otherwise. None is "synthetic", with a warning each time.
+            provider: Where data come from unless a call says otherwise. None is "synthetic", with a warning each time.
             provider_settings: Its settings.
+            data_dir: Where the sink `store` writes; left out: MDP__DATA_DIR, or the user's data directory.
+            max_concurrent_pipelines: One pipeline more is refused.
             host: The plugins to look in; those of this environment unless given.
             services: Clock and randomness for everything in it.
         """
-        self._provider = provider
-        self._provider_settings = dict(provider_settings or {})
+        self.data_dir: Path = data_directory() if data_dir is None else Path(data_dir)
+        self.registry: SourceRegistry = SourceRegistry(host)
         self._pool = ProviderPool(services or ServiceFactory())
-        self._builder = PipelineBuilder(host, self._pool)
-        self._jobs: dict[str, _Job] = {}
-        self._feeds: set[Feed] = set()
-        self._state: Literal["new", "running", "closed"] = "new"
-        self._closing = anyio.Event()
-        self._tasks: anyio.abc.TaskGroup | None = None
-        self._supervisor: asyncio.Task[None] | None = None
+        self._builder = RuntimeBuilder(host, self._pool, self.registry, self.data_dir)
+        self._chooser = SourceChooser(self._builder, provider, dict(provider_settings or {}))
+        self._supervisor = Supervisor("runtime", "async with PipelineRuntime() as runtime", self._stop_all)
+        config = ServiceConfig(max_concurrent_pipelines=max_concurrent_pipelines)
+        self.service: PipelineService = PipelineService(config, builder=self._builder, supervisor=self._supervisor)
+        self._streams = Streams(self._supervisor, self._chooser, self._pool)
+        self._since: int | None = None
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -106,16 +84,8 @@ class PipelineRuntime:
         Raises:
             ConfigurationError: It was started before.
         """
-        if self._state != "new":
-            raise ConfigurationError(f"this runtime is {self._state}: make a new PipelineRuntime()")
-        self._state = "running"
-        ready = anyio.Event()
-        self._supervisor = asyncio.create_task(self._supervise(ready), name="market-data-pipeline supervisor")
-        try:
-            await ready.wait()
-        except BaseException:
-            self._closing.set()
-            raise
+        await self._supervisor.start()
+        self._since = self._pool.services.clock.time_ns()
 
     async def shutdown(self) -> None:
         """Stop all pipelines gracefully, close all streams and providers, and return when that is done. Idempotent.
@@ -125,17 +95,7 @@ class PipelineRuntime:
         Raises:
             CancelledError: The task was cancelled.
         """
-        self._state = "closed"
-        self._closing.set()
-        if self._supervisor is None:
-            return
-        with anyio.CancelScope(shield=True):
-            try:
-                await asyncio.wait({self._supervisor})
-            except asyncio.CancelledError:
-                if self._tasks is not None:
-                    self._tasks.cancel_scope.cancel()
-                raise
+        await self._supervisor.stop()
 
     async def __aenter__(self) -> Self:
         await self.initialize()
@@ -146,28 +106,16 @@ class PipelineRuntime:
     ) -> None:
         await self.shutdown()
 
-    async def _supervise(self, ready: anyio.Event) -> None:
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            ready.set()
-            await self._closing.wait()
-            for job in self._jobs.values():
-                job.stop()
-            for feed in self._feeds:
-                feed.stop()
-
-    def _running(self) -> anyio.abc.TaskGroup:
-        if self._state != "running" or self._tasks is None:
-            raise ConfigurationError(
-                f"this runtime is {self._state}: use it inside `async with PipelineRuntime() as runtime`"
-            )
-        return self._tasks
+    def _stop_all(self) -> None:
+        self.service.stop_all()
+        self._streams.stop_all()
 
     # --- streams ------------------------------------------------------------------------------------------------
 
     def stream_quotes(
         self,
         symbols: Sequence[str],
+        source_priority: str | Sequence[str] | None = None,
         *,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -176,10 +124,13 @@ class PipelineRuntime:
         """Open a stream of quotes.
 
         Args:
-            symbols: What to ask for, as the rows shall carry them.
-            provider: An installed provider or source; the runtime's own unless given.
+            symbols: What to ask for, as the rows shall carry them. None: all that the source has, where it can tell.
+            source_priority: Names of providers or sources: the first that is installed and has quotes is used. Nothing
+                switches between them later: failover comes with the router.
+            provider: One name instead; the runtime's own unless given.
             settings: Its settings; those given to the runtime if it is the runtime's own provider.
-            on_full: What happens when the reader is slower than the market.
+            on_full: What happens when the reader is slower than the market: `drop_oldest`, `drop_newest`, `conflate`
+                (the latest of each symbol stays), `fail`, or `block` for a source that can pause.
 
         Returns:
             A handle to iterate, best inside its own `async with`.
@@ -189,35 +140,163 @@ class PipelineRuntime:
             PluginError: The provider is not installed or does not load.
             CapabilityNotSupported: It has no quotes.
         """
-        tasks = self._running()
-        if isinstance(symbols, str):
-            raise ConfigurationError(f"symbols is a list of symbols, such as [{symbols!r}]")
-        name = provider or self._default_provider()
-        spec = self._builder.find_source(name)
-        if "quote" not in spec.capabilities.kinds:
-            raise CapabilityNotSupported(
-                f"{name} has no quotes: it streams {', '.join(sorted(spec.capabilities.kinds)) or 'nothing'}",
-                source=name,
-            )
-        given = self._provider_settings if settings is None and name == self._provider else settings or {}
-        request = StreamRequest(symbols=tuple(symbols))
-        source = PluginSource(spec, validated(spec, given, where=f"source {name}"), request, self._pool)
-        feed = Feed(source, policy=on_full, clock=self._pool.services.clock)
-        self._feeds.add(feed)
-        tasks.start_soon(self._run_feed, feed)
-        return TickStream(feed, Quote)
+        asked = Asked(symbols=symbols, priority=source_priority, provider=provider, settings=settings, on_full=on_full)
+        return self._streams.open_ticks(asked, Quote)
 
-    async def _run_feed(self, feed: Feed) -> None:
-        try:
-            await feed.run()
-        finally:
-            self._feeds.discard(feed)
+    def stream_trades(
+        self,
+        symbols: Sequence[str],
+        source_priority: str | Sequence[str] | None = None,
+        *,
+        provider: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        on_full: Policy = "drop_oldest",
+    ) -> TickStream[Trade]:
+        """Open a stream of trades; all as in `stream_quotes`."""
+        asked = Asked(symbols=symbols, priority=source_priority, provider=provider, settings=settings, on_full=on_full)
+        return self._streams.open_ticks(asked, Trade)
 
-    def _default_provider(self) -> str:
-        if self._provider is not None:
-            return self._provider
-        _log.warning("no provider is configured: quotes are synthetic; name one, such as provider='ibkr'")
-        return DEFAULT_PROVIDER
+    def stream_bars(
+        self,
+        symbols: Sequence[str],
+        interval: str | timedelta | int = "1s",
+        source_priority: str | Sequence[str] | None = None,
+        *,
+        basis: Basis = "trade",
+        from_bars: bool = False,
+        allowed_lateness_sec: float = 2.0,
+        provider: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        on_full: Policy = "drop_oldest",
+    ) -> TickStream[Bar]:
+        """Open a stream of bars, made here from trades or quotes as in a pipeline; else all as in `stream_quotes`.
+
+        A bar comes when a row says that its time is over: in a quiet market that is the next row of any symbol.
+
+        Args:
+            symbols: What to ask for.
+            interval: How long a bar is, one second or longer.
+            source_priority: Names of providers or sources; the first that is installed and has such rows is used.
+            basis: What prices are: `trade` (of trades), or `bid`, `ask`, `mid` (of quotes).
+            from_bars: Make them from the provider's own bars, which are no longer than the interval, even if it has
+                ticks.
+            allowed_lateness_sec: How far a row may be behind the newest of its source.
+            provider: One name instead.
+            settings: Its settings.
+            on_full: What happens to bars when the reader is slow.
+
+        Returns:
+            A handle to iterate.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or a setting is wrong.
+            PluginError: The provider is not installed or does not load.
+            CapabilityNotSupported: It has neither such ticks nor bars.
+        """
+        asked = Asked(symbols=symbols, priority=source_priority, provider=provider, settings=settings, on_full=on_full)
+        return self._streams.open_bars(
+            asked,
+            interval=interval,
+            basis=basis,
+            from_bars=from_bars,
+            allowed_lateness_sec=allowed_lateness_sec,
+        )
+
+    # --- requests -----------------------------------------------------------------------------------------------
+
+    async def get_historical_bars(
+        self,
+        symbol: str,
+        *,
+        start: TimeLike,
+        end: TimeLike,
+        interval: str | timedelta | int = "1m",
+        basis: Basis = "trade",
+        provider: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        limit: int = requests.MAX_BARS,
+    ) -> History:
+        """Return the bars of one symbol that start in [start, end), as the provider has them.
+
+        Args:
+            symbol: As the bars shall carry it.
+            start: An aware datetime, ISO 8601 text with an offset, or int ns.
+            end: The same; a bar that starts there is not in it.
+            interval: How long a bar is.
+            basis: What prices are.
+            provider: An installed provider; the runtime's own unless given.
+            settings: Its settings.
+            limit: More bars than this are an error.
+
+        Returns:
+            The bars, and the gaps that the provider knows of.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or an argument or setting is wrong.
+            PluginError: The provider is not installed or does not load.
+            CapabilityNotSupported: It has no history of bars.
+            SourceError: It fails, does not answer for 30 s, or has more bars than the limit.
+            SourceBug: What it answers is not what was asked for.
+        """
+        request = requests.bars_request(symbol, start=start, end=end, interval=interval, basis=basis)
+        spec, checked = self._chooser.for_request(provider, settings, what="historical bars", needs="history")
+        return await self._ask(spec, checked, partial(requests.fetch_history, request=request, limit=limit))
+
+    async def get_options_chain(
+        self,
+        underlying: str,
+        *,
+        expiries: tuple[str | date, str | date] | None = None,
+        strikes: tuple[float | str, float | str] | None = None,
+        provider: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> OptionChain:
+        """Return the listed options on one underlying, as they are now.
+
+        Args:
+            underlying: As the records shall carry it.
+            expiries: First and last, both included, as YYYY-MM-DD or dates; all unless given.
+            strikes: Least and greatest, both included, in units of the quote currency; all unless given.
+            provider: An installed provider; the runtime's own unless given.
+            settings: Its settings.
+
+        Returns:
+            The chain, ordered by expiry, strike and right.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or an argument or setting is wrong.
+            PluginError: The provider is not installed or does not load.
+            CapabilityNotSupported: It has no option chains.
+            SourceError: It fails, or does not answer within 30 s.
+            SourceBug: What it answers is not what was asked for.
+        """
+        request = requests.chain_request(underlying, expiries=expiries, strikes=strikes)
+        spec, checked = self._chooser.for_request(provider, settings, what="option chains", needs="option_chain")
+        return await self._ask(spec, checked, partial(requests.fetch_chain, request=request))
+
+    async def resolve(
+        self, symbol: str, *, provider: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> tuple[Instrument, ...]:
+        """Return what a symbol may stand for: nothing is unknown, one is clear, several are ambiguous.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or an argument or setting is wrong.
+            PluginError: The provider is not installed or does not load.
+            CapabilityNotSupported: It does not resolve symbols.
+            SourceError: It fails, or does not answer within 5 s.
+            SourceBug: What it answers is not what was asked for.
+        """
+        spec, checked = self._chooser.for_request(provider, settings, what="instruments", needs="resolve")
+        return await self._ask(spec, checked, partial(requests.fetch_instruments, symbol=symbol))
+
+    async def _ask(
+        self, spec: ProviderSpec, settings: Any, fetch: Callable[[str, MarketDataProvider], Coroutine[Any, Any, T]]
+    ) -> T:
+        async def ask() -> T:
+            async with self._pool.using(spec, settings) as provider:
+                return await fetch(spec.name, provider)
+
+        return await self._supervisor.call(ask)
 
     # --- pipelines ----------------------------------------------------------------------------------------------
 
@@ -228,22 +307,14 @@ class PipelineRuntime:
             Its key, "tenant:pipeline".
 
         Raises:
-            ConfigurationError: The spec is wrong, or a pipeline of that key is running.
+            ConfigurationError: The spec is wrong, a pipeline of that key is running, or too many are.
             PluginError: A named plugin is not installed or does not load.
         """
-        tasks = self._running()
-        key = f"{spec.tenant_id}:{spec.pipeline_id}"
-        if (job := self._jobs.get(key)) is not None and not job.finished.is_set():
-            raise ConfigurationError(f"pipeline {key} is running: stop it first, or give this one another id")
-        pipeline = self._builder.build(spec)
-        self._forget(key)
-        self._jobs[key] = job = _Job(pipeline)
-        tasks.start_soon(self._run_job, key, job, pipeline)
-        return key
+        return await self.service.create_pipeline(spec)
 
     async def list_pipelines(self) -> list[str]:
         """Return the keys of the pipelines that are running."""
-        return [key for key, job in self._jobs.items() if not job.finished.is_set()]
+        return await self.service.list_pipelines()
 
     async def stop_pipeline(self, key: str) -> PipelineResult:
         """Stop a pipeline gracefully, and wait until all that it accepted is committed.
@@ -255,8 +326,7 @@ class PipelineRuntime:
             ConfigurationError: There is no such pipeline.
             MarketDataError: The pipeline failed.
         """
-        self._job(key).stop()
-        return await self.wait_pipeline(key)
+        return await self.service.stop_pipeline(key)
 
     async def wait_pipeline(self, key: str) -> PipelineResult:
         """Wait until a pipeline has ended.
@@ -268,45 +338,23 @@ class PipelineRuntime:
             ConfigurationError: There is no such pipeline, or the runtime was closed at once.
             MarketDataError: The pipeline failed.
         """
-        job = self._job(key)
-        await job.finished.wait()
-        if job.error is not None:
-            raise job.error
-        if job.result is None:
-            raise ConfigurationError(f"pipeline {key} was cancelled with its runtime")
-        return job.result
-
-    def _job(self, key: str) -> _Job:
-        try:
-            return self._jobs[key]
-        except KeyError:
-            raise ConfigurationError(f"no pipeline {key!r}: {nearest(key, self._jobs)}") from None
-
-    async def _run_job(self, key: str, job: _Job, pipeline: StreamingPipeline) -> None:
-        try:
-            job.result = await pipeline.run()
-        except FOREIGN as error:  # one pipeline's crash is nobody else's
-            job.error = error
-            _log.error("pipeline %s failed: %s", key, error, exc_info=not isinstance(error, MarketDataError))
-        finally:
-            job.pipeline = await pipeline.status()
-            job.finished.set()
-
-    def _forget(self, key: str) -> None:
-        """Forget the pipeline of that key, and the oldest of too many that have ended."""
-        self._jobs.pop(key, None)
-        ended = [key for key, job in self._jobs.items() if job.finished.is_set()]
-        for old in ended[: max(0, len(ended) - KEPT + 1)]:
-            del self._jobs[old]
+        return await self.service.wait_pipeline(key)
 
     # --- status -------------------------------------------------------------------------------------------------
 
+    def look(self) -> RuntimeStatus:
+        """Return how everything is now, without asking any source how far it is."""
+        return RuntimeStatus(
+            state=self._supervisor.state,
+            since=self._since,
+            plugins=tuple(map(PluginStatus.of, self._builder.host.records())),
+            providers=self._pool.look(),
+            streams=self._streams.look(),
+            pipelines=self.service.look(),
+            errors=self.service.errors(),
+        )
+
     async def status(self) -> RuntimeStatus:
         """Return how everything is now."""
-        return RuntimeStatus(
-            state=self._state,
-            providers=tuple(self._pool.names()),
-            streams=len(self._feeds),
-            pipelines={key: await job.status() for key, job in self._jobs.items()},
-            errors={key: str(job.error) for key, job in self._jobs.items() if job.error is not None},
-        )
+        pipelines = {key: await self.service.get_pipeline_status(key) for key in self.service.look()}
+        return attrs.evolve(self.look(), pipelines=pipelines)

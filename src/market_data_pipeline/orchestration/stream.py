@@ -1,62 +1,20 @@
-"""A stream that an application reads: a source that runs in the runtime's own task, and a handle on it."""
+"""A stream that an application reads: a handle on what runs in the runtime's own task."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar
 
 import anyio
-import anyio.lowlevel
 
-from market_data_pipeline.channel import Channel, Policy
-from market_data_pipeline.contracts import Clock
-from market_data_pipeline.model import Batch, Row
-from market_data_pipeline.pipeline.intake import Intake, Source
+from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.model import Row, StreamItem
+from market_data_pipeline.orchestration.feed import Feed, StreamStatus
 from market_data_pipeline.pipeline.ledger import Ledger
-from market_data_pipeline.source.guard import FOREIGN
 
 R = TypeVar("R", bound=Row)
-
-
-class Feed:
-    """The end of a stream that the runtime holds: it runs the source.
-
-    Attributes:
-        intake: Takes from the source.
-        channel: What the reader has not fetched yet.
-        closed: Set when the source is closed.
-        error: What the source raised; for the reader, behind the last row.
-    """
-
-    def __init__(self, source: Source, *, policy: Policy, clock: Clock) -> None:
-        self.intake: Intake = Intake(source)
-        self.channel: Channel = Channel(self.intake.name, clock, policy=policy)
-        self.closed: anyio.Event = anyio.Event()
-        self.error: BaseException | None = None
-        self._scope = anyio.CancelScope()
-        self._loop = asyncio.get_running_loop()
-
-    async def run(self) -> None:
-        """Run the source until it ends or `stop` is called."""
-        try:
-            with self._scope:
-                await self.intake.open()
-                await self.intake.run(self.channel)
-                self.error = self.intake.error
-        except FOREIGN as error:
-            self.error = error
-        finally:
-            self.channel.close()
-            await self.intake.close()
-            self.closed.set()
-
-    def stop(self) -> None:
-        """Close the source soon; from any thread. Idempotent."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._scope.cancel)
+T = TypeVar("T")
 
 
 class TickStream(Generic[R]):
@@ -64,24 +22,48 @@ class TickStream(Generic[R]):
 
     Leaving the `async with` closes the source before it returns. A bare `async for` closes it too, soon after it was
     left, by whatever way, and so does dropping this handle. The iteration yields to other tasks each time that it runs
-    out of rows.
+    out of rows. One task reads a stream.
     """
 
-    def __init__(self, feed: Feed, row_type: type[R]) -> None:
+    def __init__(self, feed: Feed[R]) -> None:
         self._feed = feed
-        self._row_type = row_type
-        self._rows: deque[R] = deque()
-        self._fetched = 0
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What the source serves; none: all that it has."""
+        return self._feed.symbols
+
+    @property
+    def status(self) -> StreamStatus:
+        """How it is now."""
+        return self._feed.look()
 
     @property
     def ledger(self) -> Ledger:
         """What came in, what this consumer took, and what it was too slow for."""
-        return Ledger(
-            received=self._feed.intake.received,
-            accepted=self._fetched - len(self._rows),
-            queued=self._feed.channel.rows + len(self._rows),
-            dropped=self._feed.channel.dropped + self._feed.intake.dropped,
-        )
+        return self._feed.ledger
+
+    async def add(self, symbols: Sequence[str]) -> None:
+        """Ask for these symbols too; those that it has already change nothing.
+
+        Raises:
+            CapabilityNotSupported: The source cannot change its symbols: open another stream.
+            SourceClosed: The stream has ended.
+            ConfigurationError: It has all symbols of its source already.
+            SourceError: The source refuses; the symbols are as they were.
+        """
+        await self._feed.add(checked_symbols(symbols))
+
+    async def remove(self, symbols: Sequence[str]) -> None:
+        """Ask for these symbols no longer; rows that came before may still be read.
+
+        Raises:
+            CapabilityNotSupported: The source cannot change its symbols.
+            SourceClosed: The stream has ended.
+            ConfigurationError: The stream has no such symbol, or would have none.
+            SourceError: The source refuses; the symbols are as they were.
+        """
+        await self._feed.remove(checked_symbols(symbols))
 
     def stop(self) -> None:
         """Close the source soon; from any thread. Idempotent."""
@@ -102,7 +84,14 @@ class TickStream(Generic[R]):
         await self.aclose()
 
     def __aiter__(self) -> AsyncIterator[R]:
-        return _Rows(self)
+        return _Iteration(self, self.next)
+
+    def items(self) -> AsyncIterator[StreamItem]:
+        """Return an iterator over batches, as they came, and control events, in order.
+
+        A `Gap` says where rows are missing, also those that this reader was too slow for.
+        """
+        return _Iteration(self, self._next_item)
 
     async def next(self) -> R:
         """Return the next row.
@@ -111,33 +100,48 @@ class TickStream(Generic[R]):
             StopAsyncIteration: The source ended.
             SourceError: The source failed; the rows before that came out first.
         """
-        while not self._rows:
-            items = await self._feed.channel.receive_many()
-            if not items:
-                raise self._feed.error or StopAsyncIteration
-            for item in items:
-                if isinstance(item, Batch):
-                    self._fetched += len(item)
-                    if item.row_type is self._row_type:
-                        self._rows.extend(cast("Sequence[R]", item.rows))
-            await anyio.lowlevel.checkpoint()
-        return self._rows.popleft()
+        row = await self._feed.reader.next_row()
+        if row is None:
+            raise self._feed.error or StopAsyncIteration
+        return row
+
+    async def _next_item(self) -> StreamItem:
+        item = await self._feed.reader.next_item()
+        if item is None:
+            raise self._feed.error or StopAsyncIteration
+        return item
 
     def __del__(self) -> None:
-        self.stop()
+        if hasattr(self, "_feed"):
+            self.stop()
 
 
-class _Rows(Generic[R]):
+class _Iteration(Generic[T]):
     """The iterator of one `async for`: when it is dropped, the source is closed."""
 
-    def __init__(self, stream: TickStream[R]) -> None:
+    def __init__(self, stream: TickStream[Any], fetch: Callable[[], Awaitable[T]]) -> None:
         self._stream = stream
+        self._fetch = fetch
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> R:
-        return await self._stream.next()
+    async def __anext__(self) -> T:
+        return await self._fetch()
 
     def __del__(self) -> None:
         self._stream.stop()
+
+
+def checked_symbols(symbols: Sequence[str]) -> tuple[str, ...]:
+    """Return symbols once each, in order.
+
+    Raises:
+        ConfigurationError: A text instead of a list, or something that is no symbol in it.
+    """
+    if isinstance(symbols, str):
+        raise ConfigurationError(f"symbols is a list of symbols, such as [{symbols!r}]")
+    unique = tuple(dict.fromkeys(symbols))
+    if wrong := [symbol for symbol in unique if not isinstance(symbol, str) or not symbol]:
+        raise ConfigurationError(f"{wrong[0]!r} is no symbol: symbols are texts that are not empty")
+    return unique

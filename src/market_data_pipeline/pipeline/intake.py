@@ -43,6 +43,8 @@ class Intake:
         dropped: Rows that it gave and the channel never saw, by reason.
         ended: Whether the source came to its own end.
         error: What the source raised.
+        opened: Set when the source has started.
+        source: What was opened: the plugin's own object.
     """
 
     def __init__(self, source: Source, count: int | None = None) -> None:
@@ -51,8 +53,9 @@ class Intake:
         self.dropped: Counter[str] = Counter()
         self.ended: bool = False
         self.error: MarketDataError | None = None
+        self.opened: anyio.Event = anyio.Event()
+        self.source: Any = source
         self._given = source
-        self._source: Any = source
         self._count = count
         self._scope: anyio.CancelScope | None = None
         self._sending = False
@@ -61,7 +64,7 @@ class Intake:
     @property
     def capabilities(self) -> Capabilities:
         """What the source declares."""
-        declared = getattr(self._source, "capabilities", None) or getattr(self._given, "capabilities", None)
+        declared = getattr(self.source, "capabilities", None) or getattr(self._given, "capabilities", None)
         return declared if isinstance(declared, Capabilities) else FINITE
 
     async def open(self) -> None:
@@ -71,9 +74,10 @@ class Intake:
             SourceError: It does not start.
         """
         if isinstance(self._given, PluginSource):
-            self._source = await self._given.open()
+            self.source = await self._given.open()
         else:
             await bounded_start(self.name, self._given)
+        self.opened.set()
 
     async def close(self) -> None:
         """Close the source, whatever happens, within its time."""
@@ -90,7 +94,7 @@ class Intake:
 
     async def progress(self) -> float | None:
         """Return which part of the source is behind us, from 0 to 1, where it can tell."""
-        status: Callable[[], Coroutine[Any, Any, Any]] | None = getattr(self._source, "status", None)
+        status: Callable[[], Coroutine[Any, Any, Any]] | None = getattr(self.source, "status", None)
         if status is None:
             return None
         try:
@@ -100,7 +104,7 @@ class Intake:
 
     async def run(self, channel: Channel) -> None:
         """Move items from the source to the channel, and close the channel behind the last one."""
-        move = self._forward if hasattr(self._source, "batches") else self._pump
+        move = self._forward if hasattr(self.source, "batches") else self._pump
         try:
             await move(channel)
             self.ended = self.ended and not self._is_full
@@ -113,7 +117,7 @@ class Intake:
 
     async def _forward(self, channel: Channel) -> None:
         async def forward() -> None:
-            async with aclosing(self._source.batches()) as items:
+            async with aclosing(self.source.batches()) as items:
                 async for item in items:
                     await self._send(item, channel)
                     if self._stopped or self._is_full:
@@ -123,7 +127,7 @@ class Intake:
         await self._iterate(forward)
 
     async def _pump(self, channel: Channel) -> None:
-        pump = RowPump(self._source)
+        pump = RowPump(self.source)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._send_rows, pump, channel)
             try:

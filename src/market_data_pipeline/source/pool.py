@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
 
 import anyio
 import attrs
@@ -13,6 +15,18 @@ from market_data_pipeline.source.guard import bounded_close, bounded_start, cont
 from market_data_pipeline.source.services import ServiceFactory
 
 
+@attrs.frozen(kw_only=True)
+class ProviderStatus:
+    """A look at a shared provider; taking it changes nothing."""
+
+    name: str
+    users: int
+    """How many streams, pipelines and requests use it."""
+    state: Literal["starting", "live", "closing"]
+    since: int | None
+    """When it had started, int ns since the epoch."""
+
+
 @attrs.define(eq=False)
 class _Entry:
     """One provider, from the first who asks for it until it is closed."""
@@ -21,6 +35,7 @@ class _Entry:
     identity: dict[str, Any]
     users: int = 0
     provider: MarketDataProvider | None = None
+    since: int | None = None
     starting: anyio.Lock = attrs.field(factory=anyio.Lock)
     closed: anyio.Event = attrs.field(factory=anyio.Event)
 
@@ -48,6 +63,7 @@ class ProviderPool:
             async with entry.starting:
                 if entry.provider is None:
                     entry.provider = await self._start(spec, settings)
+                    entry.since = self.services.clock.time_ns()
                 return entry.provider
         except BaseException:
             await self._leave(entry)
@@ -57,6 +73,23 @@ class ProviderPool:
         """Give back what `acquire` returned; the last one out closes the provider."""
         if (entry := self._find(spec, settings)) is not None:
             await self._leave(entry)
+
+    @asynccontextmanager
+    async def using(self, spec: ProviderSpec, settings: Any) -> AsyncIterator[MarketDataProvider]:
+        """Acquire a provider for the length of a block; raises what `acquire` raises.
+
+        Yields:
+            The started provider.
+        """
+        provider = await self.acquire(spec, settings)
+        try:
+            yield provider
+        finally:
+            await self.release(spec, settings)
+
+    def look(self) -> tuple[ProviderStatus, ...]:
+        """Return how the providers in use are now, by name."""
+        return tuple(_look(entry) for entry in sorted(self._entries, key=lambda entry: entry.spec.name))
 
     def names(self) -> list[str]:
         """Return the names of the providers in use."""
@@ -87,6 +120,13 @@ class ProviderPool:
         finally:
             self._entries.remove(entry)
             entry.closed.set()
+
+
+def _look(entry: _Entry) -> ProviderStatus:
+    state: Literal["starting", "live", "closing"] = "starting" if entry.provider is None else "live"
+    return ProviderStatus(
+        name=entry.spec.name, users=entry.users, state=state if entry.users else "closing", since=entry.since
+    )
 
 
 def identity(spec: ProviderSpec, settings: Any) -> dict[str, Any]:
