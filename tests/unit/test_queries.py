@@ -165,7 +165,11 @@ def test_a_provider_that_does_not_answer_is_left_after_30_seconds(question):
 
 @pytest.mark.parametrize(
     ("raised", "expected"),
-    [(UnknownSymbol("no A"), UnknownSymbol), (RateLimited("slow down", retry_after=3), RateLimited), (KeyError("x"), SourceBug)],
+    [
+        (UnknownSymbol("no A"), UnknownSymbol),
+        (RateLimited("slow down", retry_after=3), RateLimited),
+        (KeyError("x"), SourceBug),
+    ],
 )
 def test_errors_of_the_contract_get_through_and_others_are_a_bug(raised, expected):
     """G-4."""
@@ -180,7 +184,9 @@ def test_a_chain_is_what_was_answered():
     assert [row.strike for row in found] == [100.0, 110.0]
 
 
-@pytest.mark.parametrize(("rows", "what"), [(["x"], "a str where only OptionQuote"), ([option("B")], "a contract of 'B'")])
+@pytest.mark.parametrize(
+    ("rows", "what"), [(["x"], "a str where only OptionQuote"), ([option("B")], "a contract of 'B'")]
+)
 def test_a_chain_of_something_else_is_a_bug_of_the_plugin(rows, what):
     """RT-4."""
     with pytest.raises(SourceBug, match=what):
@@ -202,7 +208,9 @@ def test_instruments_are_what_was_answered():
     ids=["bars", "chain", "instruments"],
 )
 def test_what_is_not_declared_is_not_asked(question, lacks):
-    with pytest.raises(CapabilityNotSupported, match=f"acme has no {lacks}: it has streams of quotes, a history of trades"):
+    with pytest.raises(
+        CapabilityNotSupported, match=f"acme has no {lacks}: it has streams of quotes, a history of trades"
+    ):
         ask([], question, Capabilities(kinds=frozenset({"quote"}), history=frozenset({"trade"})))
     with pytest.raises(CapabilityNotSupported, match=f"acme has no {lacks}: it has nothing"):
         ask([], question, Capabilities())
