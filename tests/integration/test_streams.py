@@ -1,6 +1,7 @@
 """Streams of a runtime: quotes, trades and bars, with what happened in between, of symbols that may change."""
 
 from functools import partial
+from types import MappingProxyType
 
 import anyio
 import pytest
@@ -101,17 +102,20 @@ class Provider(MarketDataProvider):
         pass
 
 
+SPECS = {
+    "fixed": ProviderSpec(name="fixed", factory=partial(Provider, View), capabilities=View.capabilities),
+    "changing": ProviderSpec(name="changing", factory=partial(Provider, Changing), capabilities=View.capabilities),
+    "trades": ProviderSpec(
+        name="trades", factory=partial(Provider, View), capabilities=Capabilities(kinds=frozenset({"trade"}))
+    ),
+    "nothing": ProviderSpec(name="nothing", factory=partial(Provider, View), capabilities=Capabilities()),
+}
+
+
 class Host(PluginHost):
     """Providers by the name of what they can do."""
 
-    specs = {
-        "fixed": ProviderSpec(name="fixed", factory=partial(Provider, View), capabilities=View.capabilities),
-        "changing": ProviderSpec(name="changing", factory=partial(Provider, Changing), capabilities=View.capabilities),
-        "trades": ProviderSpec(
-            name="trades", factory=partial(Provider, View), capabilities=Capabilities(kinds=frozenset({"trade"}))
-        ),
-        "nothing": ProviderSpec(name="nothing", factory=partial(Provider, View), capabilities=Capabilities()),
-    }
+    specs = MappingProxyType(SPECS)
 
     def provider_or_source(self, name):
         if name not in self.specs:
@@ -285,12 +289,12 @@ def test_an_error_of_the_source_comes_behind_the_bars():
 
     async def body(runtime):
         spec = ProviderSpec(name="broken", factory=partial(Provider, Broken), capabilities=View.capabilities)
-        runtime._builder.host.specs = Host.specs | {"broken": spec}
-        bars = []
+        runtime._builder.host.specs = SPECS | {"broken": spec}
         async with runtime.stream_bars(["A"], provider="broken", allowed_lateness_sec=0) as stream:
+            await anyio.sleep(5)
+            bars = [(await stream.next()).start // SECOND for _ in range(stream.ledger.queued)]
             with pytest.raises(SourceTimeout, match="no answer"):
-                async for bar in stream:
-                    bars.append(bar.start // SECOND)
+                await stream.next()
             return bars, stream.status
 
     bars, status = run(body)

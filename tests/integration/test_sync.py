@@ -20,9 +20,8 @@ def runtime(**settings):
 def _no_thread_stays():
     before = set(threading.enumerate())
     yield
-    assert not [
-        thread for thread in threading.enumerate() if thread not in before and thread.name != "AnyIO worker thread"
-    ]
+    after = {thread for thread in threading.enumerate() if thread.name != "AnyIO worker thread"}
+    assert after <= before
 
 
 def test_rows_come_until_the_end():
@@ -52,7 +51,7 @@ def test_an_exception_in_the_body_gets_out():
 
 
 def test_errors_are_those_of_the_runtime():
-    with runtime() as market:
+    with runtime(count=None) as market:
         with pytest.raises(ConfigurationError, match="symbols is a list"):
             market.stream_quotes("AAPL")
         with market.stream_quotes(["AAPL"]) as quotes, pytest.raises(CapabilityNotSupported):

@@ -28,7 +28,7 @@ ALLOWED = {
     ("src/market_data_pipeline/plugins/host.py", "clock", "time.perf_counter_ns"): "the default of the injected timer",
     ("src/market_data_pipeline/source/guard.py", "create_task", "asyncio.create_task"): "foreign code that may hang",
     ("src/market_data_pipeline/source/guard.py", "cancel", "task.cancel"): "a scope would make what ignores it spin",
-    ("src/market_data_pipeline/orchestration/runtime.py", "create_task", "asyncio.create_task"): "the supervisor",
+    ("src/market_data_pipeline/runners/supervisor.py", "create_task", "asyncio.create_task"): "the supervisor",
 }
 """File, rule and what stands there, with the reason."""
 

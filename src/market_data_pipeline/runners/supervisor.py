@@ -8,7 +8,6 @@ from typing import Any, Generic, Literal, TypeVar
 
 import anyio
 import anyio.abc
-import attrs
 
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.source.guard import FOREIGN
@@ -16,20 +15,23 @@ from market_data_pipeline.source.guard import FOREIGN
 T = TypeVar("T")
 
 
-@attrs.define(eq=False)
 class _Call(Generic[T]):
     """Work that somebody waits for."""
 
-    work: Callable[[], Awaitable[T]]
-    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
-    done: anyio.Event = attrs.field(factory=anyio.Event)
-    answers: list[T] = attrs.field(factory=list)
-    error: BaseException | None = None
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self.done = anyio.Event()
+        self.answers: list[T] = []
+        self.error: BaseException | None = None
+        self._work = work
+        self._scope = anyio.CancelScope()
+
+    def end(self) -> None:
+        self._scope.cancel()
 
     async def run(self) -> None:
         try:
-            with self.scope:
-                self.answers.append(await self.work())
+            with self._scope:
+                self.answers.append(await self._work())
         except FOREIGN as error:
             self.error = error
         finally:
@@ -124,7 +126,7 @@ class Supervisor:
         try:
             await call.done.wait()
         except BaseException:
-            call.scope.cancel()
+            call.end()
             raise
         finally:
             self._calls.discard(call)
@@ -140,5 +142,5 @@ class Supervisor:
             ready.set()
             await self._closing.wait()
             for call in self._calls:
-                call.scope.cancel()
+                call.end()
             self._on_closing()
