@@ -103,8 +103,8 @@ def test_no_plugins_means_none(fails):
     ("variable", "value", "message"),
     [
         ("MDP_NO_PLUGINS", "1", "unset MDP_NO_PLUGINS"),
-        ("MDP_PLUGINS_DISABLED", "synthetic", "MDP_PLUGINS_DISABLED names it"),
-        ("MDP_PLUGINS", "replay", "MDP_PLUGINS allows replay alone"),
+        ("MDP_PLUGINS_DISABLED", "synthetic", "MDP_PLUGINS_DISABLED or the setting plugins.disabled names it"),
+        ("MDP_PLUGINS", "replay", "MDP_PLUGINS or the setting plugins.only allows replay alone"),
         ("MDP_NO_PLUGINS", "maybe", "MDP_NO_PLUGINS: 'maybe' must be 1 or 0"),
     ],
 )
