@@ -21,19 +21,6 @@ def mdp(capsys):
     return mdp
 
 
-@pytest.fixture
-def installed(monkeypatch):
-    """Let only the distributions in some folders be installed."""
-
-    def installed(*folders):
-        path = [str(DISTS / folder) for folder in folders]
-        for folder in path:
-            monkeypatch.syspath_prepend(folder)
-        monkeypatch.setattr(discovery, "distributions", lambda: importlib_metadata.distributions(path=path))
-
-    return installed
-
-
 def test_list_is_a_table(mdp, installed):
     installed("good", "damaged-entry-points")
     assert [line.split() for line in mdp("list").splitlines()] == [

@@ -209,14 +209,15 @@ def test_a_clash_names_both_and_ends_when_one_is_disabled(host_of):
 
 def test_two_plugins_that_offer_one_name_conflict_and_both_are_named(host_of, write, offering):
     host = host_of(write("left", offering("shared", "left")), write("right", offering("shared", "right")))
-    with pytest.raises(errors.PluginConflict, match="the provider 'shared' is offered by 'left' .* and 'right'"):
+    with pytest.raises(errors.PluginConflict, match=r"the provider 'shared' is offered by 'left' .* and 'right'"):
         host.provider("shared")
     assert host.provider("left").plugin == "left"
-    assert [str(problem) for problem in host.problems()] == [
+    (problem,) = host.problems()
+    assert str(problem) == (
         "the provider 'shared' is offered by 'left' (market-data-fake-left) and 'right' (market-data-fake-right);"
         " uninstall one, or name it in MDP_PLUGINS_DISABLED or the setting plugins.disabled, or set"
         " plugins.prefer.shared to the distribution to use"
-    ]
+    )
 
 
 def test_the_entry_point_of_a_name_speaks_first_whatever_is_loaded(host_of, write, offering):

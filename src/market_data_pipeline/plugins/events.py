@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from market_data_pipeline.plugins.host import PluginHost
     from market_data_pipeline.plugins.registration import Registration
 
-__all__ = ["CAPACITY", "TIMEOUT", "HookEvents"]
+__all__ = ["HookEvents"]
 
 CAPACITY: Final = 1_000
 """How many events wait."""
@@ -29,7 +29,7 @@ TIMEOUT: Final = 5.0
 """Seconds that one call of a hook may take."""
 
 DRAIN: Final = 2.0
-"""Seconds that what waits at the end may take, beside the call that is running then."""
+"""Seconds that what still waits at the end may take; a call that is running then has its own time."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,12 +47,22 @@ class HookEvents:
         clock: Stamps the events.
         capacity: How many events wait; of more, the oldest is dropped.
         timeout: Seconds that one call of a hook may take; a plugin that takes longer hears nothing more.
+        drain: Seconds that what still waits at the end may take.
     """
 
-    def __init__(self, host: PluginHost, clock: Clock, *, capacity: int = CAPACITY, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        host: PluginHost,
+        clock: Clock,
+        *,
+        capacity: int = CAPACITY,
+        timeout: float = TIMEOUT,
+        drain: float = DRAIN,
+    ) -> None:
         self._host = host
         self._clock = clock
         self._timeout = timeout
+        self._drain = drain
         self._waiting: deque[LifecycleEvent] = deque(maxlen=capacity)
         self._closed = False
         self._wake: asyncio.Event | None = None
@@ -88,7 +98,7 @@ class HookEvents:
             self._wake.set()
 
     async def run(self) -> None:
-        """Call the hooks, event by event, until `close()`; what waits then has 2 s."""
+        """Call the hooks, event by event, until `close()`; what waits then has `drain` seconds."""
         import asyncio
 
         import anyio
@@ -99,7 +109,7 @@ class HookEvents:
                 await self._deliver_while(lambda: not self._closed)
                 await self._wake.wait()
                 self._wake.clear()
-            with anyio.move_on_after(DRAIN):
+            with anyio.move_on_after(self._drain):
                 await self._deliver_while(lambda: True)
         finally:
             self.close()
@@ -129,9 +139,11 @@ class HookEvents:
         import asyncio
 
         call = asyncio.get_running_loop().run_in_executor(_Threads(), _outcome, plugin, event)
-        await asyncio.wait({call}, timeout=self._timeout)
-        if not call.done():
-            call.cancel()
+        try:
+            await asyncio.wait({call}, timeout=self._timeout)
+        finally:
+            left = call.cancel()  # nobody asks what becomes of it then
+        if left:
             self._muted.add(plugin.plugin)
             _log.error(
                 "plugin %r: its hook mdp_event did not return within %g s (%s %s %s) and was left behind; the plugin"
@@ -180,9 +192,9 @@ class _Threads(Executor):
             Its outcome.
         """
         future: Future[T] = Future()
+        future.set_running_or_notify_cancel()  # from here on it cannot be cancelled, only left
 
         def call() -> None:
-            future.set_running_or_notify_cancel()
             future.set_result(fn(*args, **kwargs))
 
         Thread(target=call, name="mdp_event", daemon=True).start()

@@ -39,7 +39,7 @@ class Registration:
     plugin: str
     specs: tuple[AnySpec, ...]
     """What it offers, each signed with its name."""
-    _manager: pluggy.PluginManager | None = None
+    _manager: pluggy.PluginManager
 
     @cached_property
     def commands(self) -> tuple[CommandSpec, ...]:
@@ -48,17 +48,16 @@ class Registration:
         Raises:
             PluginContractError: Its hook raises, or returns something else.
         """
-        return () if self._manager is None else _collect(self._manager, "mdp_commands", self.plugin)
+        return _collect(self._manager, "mdp_commands", self.plugin)
 
     @property
     def hears_events(self) -> bool:
         """Whether it has the hook `mdp_event`."""
-        return self._manager is not None and bool(self._manager.hook.mdp_event.get_hookimpls())
+        return bool(self._manager.hook.mdp_event.get_hookimpls())
 
     def tell(self, event: LifecycleEvent) -> None:
         """Call its hook `mdp_event`, which may raise anything."""
-        if self._manager is not None:
-            self._manager.hook.mdp_event(context=HookContext(plugin=self.plugin), event=event)
+        self._manager.hook.mdp_event(context=HookContext(plugin=self.plugin), event=event)
 
 
 def register(target: object, *, plugin: str) -> Registration:
@@ -68,13 +67,13 @@ def register(target: object, *, plugin: str) -> Registration:
         PluginContractError: It breaks the contract, or one of its hooks raises.
         PluginIncompatible: It needs another version of the contract.
     """
-    if inspect.isclass(target):
-        return Registration(plugin=plugin, specs=(_wrap(target, plugin),))
-    _check_api(getattr(target, "api", PluginHooks.api))
     # A manager for each plugin: pluggy compares and hashes plugin objects, and one call runs all of a manager's, so
     # that in a shared one a strange object or a failing hook would take the others with it.
     manager = _Manager(PROJECT)
     manager.add_hookspecs(PluginHooks)
+    if inspect.isclass(target):
+        return Registration(plugin=plugin, specs=(_wrap(target, plugin),), manager=manager)
+    _check_api(getattr(target, "api", PluginHooks.api))
     try:
         manager.register(target, plugin)
     except pluggy.PluginValidationError as error:
