@@ -36,6 +36,11 @@ def test_a_problem_has_its_cause_and_its_cure(host_of, folder):
     assert (diagnosis.warnings, diagnosis.notes) == ((), ())
 
 
+def test_who_reads_the_diagnosis_needs_no_log(host_of, caplog):
+    assert len(diagnose(host_of("exit", "wrapper")).problems) == 2
+    assert caplog.messages == []
+
+
 def test_a_clash_is_a_problem_of_both(host_of):
     problems = diagnose(host_of("clash-one", "clash-two")).problems
     assert [(problem.plugin, problem.distribution, problem.reason) for problem in problems] == [

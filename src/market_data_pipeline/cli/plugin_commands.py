@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from market_data_pipeline.cli.logs import configure
 from market_data_pipeline.cli.options import Group, plugin_host
 from market_data_pipeline.errors import PluginError, PluginNotFound, nearest
 
@@ -44,6 +43,8 @@ class RootGroup(Group):
         name, *rest = args
         if name in self.commands or name.startswith("-"):
             return super().resolve_command(ctx, args)
+        from market_data_pipeline.cli.logs import configure
+
         configure("DEBUG" if click.BOOL(os.environ.get("MDP_DEBUG") or "0") else "WARNING")
         host = plugin_host(no_plugins=False)
         try:

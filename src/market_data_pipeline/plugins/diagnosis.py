@@ -48,7 +48,7 @@ class Diagnosis:
 
 def diagnose(host: PluginHost) -> Diagnosis:
     """Load every plugin, ask it for its commands, and import all that it names."""
-    host.load_all()
+    host.load_all(quiet=True)
     imports = [finding for record in host.records() for finding in _imports(host, record)]
     records = {record.exception: record for record in host.records() if record.exception}
     problems = [_of_record(records[error]) if error in records else _of_error(error) for error in host.problems()]

@@ -98,14 +98,14 @@ class PluginHost:
             raise PluginNotFound(f"no plugin {name!r} is installed; {nearest(name, known)}", plugin=name)
         return self._load(next((record for record in records if record.state != "failed"), records[0]))
 
-    def load_all(self) -> None:
-        """Load every plugin; one that cannot be used is a warning in the log and in its record."""
+    def load_all(self, *, quiet: bool = False) -> None:
+        """Load every plugin; one that cannot be used says so in its record and, unless `quiet`, in the log."""
         if self._all_loaded:
             return
         self._all_loaded = True
         for record in self.records():
             outcome = self._load(record)
-            if outcome.is_wrong:
+            if outcome.is_wrong and not quiet:
                 _log.warning("%s", outcome.error)
 
     def problems(self) -> tuple[PluginError, ...]:

@@ -1,7 +1,8 @@
-"""Adds commands, one of which does not work, and hears of events."""
+"""Adds commands, one of which fails as one asks, and hears of events."""
 
 import click
 
+from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.plugins import CommandSpec, PluginHooks
 
 heard = []
@@ -29,6 +30,14 @@ def make_fail():
     @click.command()
     @click.argument("how")
     def fail(how):
-        raise {"bug": ValueError("boom"), "exit": SystemExit(7), "text": SystemExit("no licence")}[how]
+        raise {
+            "abort": click.Abort(),
+            "bug": ValueError("boom"),
+            "config": ConfigurationError("must be 1", where="key"),
+            "done": SystemExit(),
+            "exit": SystemExit(7),
+            "pipe": BrokenPipeError(),
+            "text": SystemExit("no licence"),
+        }[how]
 
     return fail
