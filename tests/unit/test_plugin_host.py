@@ -335,3 +335,17 @@ def test_the_entry_point_may_name_a_module_or_a_class(host_of, write):
     )
     assert host.provider("module").plugin == "module"
     assert host.source("class").resolve_factory() is importlib.import_module("market_data_fake_class").plugin
+
+
+def test_a_plugin_in_a_zip_file_works(host_of, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "plugins"), "zip", DISTS / "good")
+    host = host_of(archive)
+    assert host.provider("good").plugin == "good"
+    assert [Path(record.path).parent for record in host.records()] == [Path(archive)]
+
+
+def test_a_plugin_whose_own_code_is_gone_is_to_be_installed_again(host_of, write):
+    gone = f"[{GROUP}]\ngone = market_data_fake_moved.plugin:plugin\n"
+    assert "its own code is not where its metadata says: install it again" in (
+        host_of(write("gone", entries=gone)).load("gone").error
+    )

@@ -98,6 +98,7 @@ def wrapper(self):
         ({"mdp_providers": coroutine}, "its hook mdp_providers is async: nobody would await it"),
         ({"mdp_providers": generator}, "its hook mdp_providers is async: nobody would await it"),
         ({"mdp_providers": hookimpl(wrapper=True)(wrapper)}, "its hook mdp_providers is a wrapper"),
+        ({"mdp_event": wrapper}, "its hook mdp_event is a generator, whose code nobody would run; its author must"),
         ({"mdp_providers": lambda self, contxt: []}, "{'contxt'} are declared in the hookimpl but can not be found"),
         ({"mdp_providers": functools.partial(list)}, "its mdp_providers is a partial, not a function or method"),
         ({"mdp_providers": property(list)}, "its mdp_providers is a property, not a function or method"),

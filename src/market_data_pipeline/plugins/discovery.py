@@ -55,7 +55,7 @@ def _age(record: PluginRecord) -> tuple[list[int], str]:
 
 def _read(distribution: IDistribution) -> Iterator[PluginRecord]:
     """Yield the plugins of one distribution; where damage concerns our group, as failed."""
-    place = Path(getattr(distribution, "_path", ""))
+    place = Path(str(getattr(distribution, "_path", "")))  # of a zip file it is no real path
     folder, _, version = place.stem.partition("-")
     name = canonical(folder)
     points = [(name, "")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from importlib_metadata import EntryPoint
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from market_data_pipeline.plugins.registration import Registration
 
 __all__ = ["load"]
+
+_GONE: Final = "its own code is not where its metadata says: install it again"
 
 
 def load(name: str, value: str) -> Registration:
@@ -27,10 +29,20 @@ def load(name: str, value: str) -> Registration:
     Raises:
         PluginError: Its import fails, it breaks the contract, or it needs another version of it.
     """
-    with guard("its import", PluginLoadError, plugin=name):
-        target = EntryPoint(name=name, value=value, group=GROUP).load()
+    target = _import(EntryPoint(name=name, value=value, group=GROUP))
 
     from market_data_pipeline.plugins.registration import register
 
     with guard("its registration", PluginContractError, plugin=name):
         return register(target, plugin=name)
+
+
+def _import(entry: EntryPoint) -> object:
+    try:
+        with guard("its import", PluginLoadError, plugin=entry.name):
+            return entry.load()
+    except PluginLoadError as error:
+        missing = error.__cause__
+        if isinstance(missing, ModuleNotFoundError) and f"{entry.module}.".startswith(f"{missing.name}."):
+            raise PluginLoadError(error.cause, plugin=entry.name, cure=_GONE) from missing
+        raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import attrs
 
@@ -24,7 +25,7 @@ def _names(words: Iterable[str]) -> frozenset[str]:
 
 
 def _choices(prefer: Mapping[str, str]) -> Mapping[str, str]:
-    return {name: canonical(distribution.strip()) for name, distribution in prefer.items()}
+    return MappingProxyType({name: canonical(distribution.strip()) for name, distribution in prefer.items()})
 
 
 def _switch(variable: str, environ: Mapping[str, str], *, otherwise: bool) -> bool:

@@ -116,6 +116,10 @@ class _Manager(pluggy.PluginManager):
             raise PluginContractError(
                 f"its hook {hook} is async: nobody would await it", cure=f"its author must write `def {name}`"
             )
+        if hook not in RETURNS and inspect.isgeneratorfunction(function):
+            raise PluginContractError(
+                f"its hook {hook} is a generator, whose code nobody would run", cure="its author must take `yield` away"
+            )
         if options.get("wrapper") or options.get("hookwrapper"):
             raise PluginContractError(
                 f"its hook {hook} is a wrapper: a plugin speaks for itself alone",
