@@ -106,11 +106,14 @@ class HookEvents:
         self._wake = asyncio.Event()
         try:
             while not self._closed:
-                await self._deliver_while(lambda: not self._closed)
-                await self._wake.wait()
-                self._wake.clear()
+                if self._waiting:
+                    await self._deliver(self._waiting.popleft())
+                else:
+                    await self._wake.wait()
+                    self._wake.clear()
             with anyio.move_on_after(self._drain):
-                await self._deliver_while(lambda: True)
+                while self._waiting:
+                    await self._deliver(self._waiting.popleft())
         finally:
             self.close()
             self._dropped += len(self._waiting)
@@ -129,11 +132,9 @@ class HookEvents:
     def _plugin_changed(self, record: PluginRecord) -> None:
         self.publish("plugin", record.name, "failed" if record.exception else "loaded", record.cause)
 
-    async def _deliver_while(self, wanted: Callable[[], bool]) -> None:
-        while self._waiting and wanted():
-            event = self._waiting.popleft()
-            for plugin in self._listeners():
-                await self._tell(plugin, event)
+    async def _deliver(self, event: LifecycleEvent) -> None:
+        for plugin in self._listeners():
+            await self._tell(plugin, event)
 
     async def _tell(self, plugin: Registration, event: LifecycleEvent) -> None:
         import asyncio
@@ -162,13 +163,11 @@ class HookEvents:
         self._failures[kind] += 1
         if self._failures[kind] == 1:
             _log.error(
-                "plugin %r: its hook mdp_event raised %s (%s %s %s); more of a %s that is %s are counted",
+                "plugin %r: its hook mdp_event raised %s (%s %s %s); later ones of this subject and state are only counted",
                 plugin,
                 describe(error),
                 event.subject,
                 event.name,
-                event.state,
-                event.subject,
                 event.state,
                 exc_info=error,
             )

@@ -110,7 +110,7 @@ class PluginHost:
 
     def problems(self) -> tuple[PluginError, ...]:
         """Load every plugin, and return all that is wrong; a disabled one is not, unless it is required."""
-        self.load_all()
+        self.load_all(quiet=True)
         failed = [record.exception for record in self.records() if record.is_wrong and record.exception]
         idle = self._offers.idle_preferences(record.name for record in self.records())
         return tuple(dict.fromkeys((*failed, *self._unusable(), *self._offers.conflicts(), *idle)))
