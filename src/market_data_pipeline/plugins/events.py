@@ -163,7 +163,7 @@ class HookEvents:
         self._failures[kind] += 1
         if self._failures[kind] == 1:
             _log.error(
-                "plugin %r: its hook mdp_event raised %s (%s %s %s); later ones of this subject and state are only counted",
+                "plugin %r: its hook mdp_event raised %s (%s %s %s); later ones of this kind are only counted",
                 plugin,
                 describe(error),
                 event.subject,
