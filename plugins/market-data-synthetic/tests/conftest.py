@@ -6,7 +6,7 @@ from functools import cache
 import attrs
 import pytest
 
-from market_data_pipeline.contracts import StreamRequest
+from market_data_pipeline.contracts import BarsRequest, StreamRequest
 from market_data_pipeline.model import Batch, Row
 from market_data_pipeline.source.services import ServiceFactory
 from market_data_pipeline.testing import SimLoop, simulate
@@ -54,3 +54,33 @@ def run() -> Callable[..., Run]:
 def known(run) -> Callable[..., Run]:
     """The same, made once for equal arguments."""
     return cache(run)
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., object]:
+    """Ask a provider for something once: `ask(lambda provider: provider.resolve("A"), **settings)`."""
+
+    def ask_once(question, **settings):
+        async def program(loop: SimLoop) -> object:
+            return await question(
+                SyntheticProvider(SyntheticSettings(**settings), ServiceFactory(loop).of("synthetic"))
+            )
+
+        return simulate(program)
+
+    return ask_once
+
+
+@pytest.fixture(scope="session")
+def history(ask) -> Callable[..., list[Batch[Row]]]:
+    """The batches of bars: `history(symbol, start, end, seconds, basis, **settings)`."""
+
+    def get(symbol, start, end, seconds=1, basis="trade", **settings):
+        request = BarsRequest(symbol=symbol, start=start, end=end, interval_ns=round(seconds * 1e9), basis=basis)
+
+        async def question(provider):
+            return [batch async for batch in provider.get_historical_bars(request)]
+
+        return ask(question, **settings)
+
+    return get

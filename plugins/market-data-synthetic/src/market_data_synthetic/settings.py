@@ -13,7 +13,10 @@ from market_data_pipeline.model import parse_time
 DEFAULT_START = 1_704_205_800_000_000_000
 """2024-01-02T14:30:00Z, the opening of a New York session."""
 
-Time = Annotated[int, BeforeValidator(parse_time), Field(ge=0, le=2**62)]
+END_OF_TICKS = 2**62
+"""No tick is later, int ns: in 2116."""
+
+Time = Annotated[int, BeforeValidator(parse_time), Field(ge=0, le=END_OF_TICKS)]
 Factor = Annotated[float, Field(ge=0.001, le=1e6)]
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator, Sequence
-from hashlib import blake2b
 
 import anyio
 import attrs
-import numpy as np
 
 from market_data_pipeline.contracts import Capabilities, Services, SourceStatus, StreamRequest
 from market_data_pipeline.errors import InvalidRequest, SourceBusy, SourceClosed
-from market_data_pipeline.model import BATCHES, Batch, Flag, Kind, Origin, Row, StreamItem
-from market_data_pipeline.model.columns import Columns
+from market_data_pipeline.model import Batch, Kind, Row, StreamItem
+from market_data_synthetic.batches import to_batch
 from market_data_synthetic.capabilities import CAPABILITIES
-from market_data_synthetic.market import SIDES, Market
+from market_data_synthetic.identity import origin, run_epoch
+from market_data_synthetic.market import Market
 from market_data_synthetic.pieces import Piece, Place, cut
 from market_data_synthetic.settings import SyntheticSettings
 
-VERSION = 1
-"""Of the ticks: another one for other ticks from the same settings, so that they never share an epoch."""
 POLL_NS = 5_000_000
 """What is due is given out this often."""
 STEP_NS = 500_000_000
@@ -44,8 +40,8 @@ class SyntheticSource:
         self.capabilities: Capabilities = attrs.evolve(
             CAPABILITIES, resumable=not self._is_live, unbounded=self._is_live and settings.count is None
         )
-        epoch = services.epoch() if self._is_live else self._stable_epoch()
-        self._origin = Origin("synthetic", "synthetic", epoch, "synthetic")
+        epoch = services.epoch() if self._is_live else run_epoch(settings, self._kinds, self.symbols)
+        self._origin = origin(epoch)
         self._after: Place | None = None
         if request.after is not None:
             if self._is_live:
@@ -119,32 +115,12 @@ class SyntheticSource:
         return None if self._settings.speed == "max" else max(1, round(POLL_NS * self._settings.speed))
 
     def _batch(self, piece: Piece) -> Batch[Row]:
-        size = len(piece)
-        arrays = piece.arrays | {"ordinal": np.arange(piece.ordinal, piece.ordinal + size)}
-        words: dict[str, Sequence[str | None]] = {"symbol": self.symbols}
-        if self._is_live:
-            arrays["ts_recv"] = np.full(size, self._services.clock.time_ns())
-            arrays["flags"] = np.zeros(size, np.int32)
-        else:
-            arrays["ts_recv"] = arrays["ts_event"]
-            arrays["flags"] = np.full(size, Flag.TS_RECV_IS_EVENT, np.int32)
-        if piece.kind == "trade":
-            arrays["trade_id"] = arrays["conditions"] = np.zeros(size, np.int32)
-            words |= {"trade_id": (None,), "conditions": (None,), "side": SIDES}
-        position = None if self._is_live else piece.after.position(self._origin.epoch)
-        return BATCHES[piece.kind].from_columns(Columns(arrays, words), self._origin, position=position)
-
-    def _stable_epoch(self) -> int:
-        """Return 48 bits that stand for all that the rows depend on."""
-        of = self._settings
-        what = [
-            VERSION,
-            of.seed,
-            of.first,
-            of.period,
-            of.trade_share,
-            str(of.tick_size.normalize()),
-            self._kinds,
+        return to_batch(
+            piece.kind,
+            piece.arrays,
             self.symbols,
-        ]
-        return int.from_bytes(blake2b(json.dumps(what).encode(), digest_size=6).digest(), "big")
+            self._origin,
+            ordinal=piece.ordinal,
+            ts_recv=self._services.clock.time_ns() if self._is_live else None,
+            position=None if self._is_live else piece.after.position(self._origin.epoch),
+        )
