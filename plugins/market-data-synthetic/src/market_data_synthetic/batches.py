@@ -21,19 +21,19 @@ def to_batch(
     ts_recv: int | None = None,
     position: str | None = None,
 ) -> Batch[Row]:
-    """Return ticks with what the source stamps: ordinals from `ordinal` on, and one time of receipt.
+    """Return ticks with what the source stamps: ordinals from `ordinal` on, unless they have some, and flags.
 
     Without a time of receipt, `ts_recv` is `ts_event`, and flagged.
     """
     size = len(ticks["ts_event"])
-    arrays = ticks | {"ordinal": np.arange(ordinal, ordinal + size)}
+    stamps: Arrays = {"ordinal": np.arange(ordinal, ordinal + size), "flags": np.zeros(size, np.int32)}
+    arrays = stamps | ticks
     words: dict[str, Sequence[str | None]] = {"symbol": symbols}
     if ts_recv is None:
         arrays["ts_recv"] = arrays["ts_event"]
-        arrays["flags"] = np.full(size, Flag.TS_RECV_IS_EVENT, np.int32)
+        arrays["flags"] = arrays["flags"] | np.int32(Flag.TS_RECV_IS_EVENT)
     else:
         arrays["ts_recv"] = np.full(size, ts_recv)
-        arrays["flags"] = np.zeros(size, np.int32)
     if kind == "trade":
         arrays["trade_id"] = arrays["conditions"] = np.zeros(size, np.int32)
         words |= {"trade_id": (None,), "conditions": (None,), "side": SIDES}

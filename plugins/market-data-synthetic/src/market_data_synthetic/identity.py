@@ -33,6 +33,11 @@ def run_epoch(settings: SyntheticSettings, kinds: Sequence[Kind], symbols: Seque
     )
 
 
+def connection_epoch(run: int, number: int) -> int:
+    """Return the epoch of one of the connections of a run that loses some."""
+    return _epoch("connection", run, number)
+
+
 def bars_epoch(settings: SyntheticSettings, request: BarsRequest) -> int:
     """Return the epoch of bars; their end is no part of it, since the same bars come first whatever the end."""
     return _epoch(

@@ -19,6 +19,7 @@ from market_data_pipeline.errors import CapabilityNotSupported, InvalidRequest, 
 from market_data_pipeline.model import BarBatch, Instrument, OptionQuote, StreamItem, concat
 from market_data_synthetic.capabilities import CAPABILITIES
 from market_data_synthetic.chain import quotes
+from market_data_synthetic.failures import Failures
 from market_data_synthetic.history import check, fold
 from market_data_synthetic.instruments import check_known, resolve
 from market_data_synthetic.settings import SyntheticSettings
@@ -37,6 +38,7 @@ class SyntheticProvider(MarketDataProvider):
         self._settings = settings
         self._services = services
         self._sources: WeakSet[SyntheticSource] = WeakSet()
+        self._failures = Failures(settings)
         self._closed = False
 
     async def start(self) -> None:
@@ -64,7 +66,7 @@ class SyntheticProvider(MarketDataProvider):
             raise InvalidRequest(
                 "only trades are wanted, and trades_per_quote is 0: raise it, or ask for quotes", source="synthetic"
             )
-        source = SyntheticSource(request, self._settings, self._services)
+        source = SyntheticSource(request, self._settings, self._services, self._failures)
         self._sources.add(source)
         return source
 
@@ -95,15 +97,18 @@ class SyntheticProvider(MarketDataProvider):
         self._check_open()
         check_known(request.underlying, self._settings)
         await anyio.lowlevel.checkpoint()
+        self._failures.count_request()
         now = self._services.clock.time_ns() if self._settings.first is None else self._settings.first
         return quotes(request, self._settings, now)
 
     async def resolve(self, symbol: str) -> Sequence[Instrument]:
         """Return the equity or, of a contract's symbol, the option; none of one that is empty, long or has a space."""
         await anyio.lowlevel.checkpoint()
+        self._failures.count_request()
         return resolve(symbol, self._settings)
 
     async def _bars(self, request: BarsRequest) -> AsyncGenerator[StreamItem, None]:
+        self._failures.count_request()
         held: list[BarBatch] = []
         until = self._services.clock.time_ns() if self._settings.first is None else None
         for bars in fold(request, self._settings, until=until):
