@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from market_data_pipeline.errors import MarketDataError
     from market_data_pipeline.model import Bar, Flag, Origin, Quote, Trade
-    from market_data_pipeline.orchestration import PipelineRuntime
+    from market_data_pipeline.orchestration import PipelineRuntime, SyncRuntime
     from market_data_pipeline.pipeline import (
         PipelineBuilder,
         PipelineContext,
@@ -56,6 +56,7 @@ __all__ = [
     "SourceStatus",
     "StreamRequest",
     "StreamingPipeline",
+    "SyncRuntime",
     "TickSource",
     "Trade",
     "create_pipeline",
@@ -77,7 +78,7 @@ _ROOMS: Final = {
     ),
     "errors": ("MarketDataError",),
     "model": ("Bar", "Flag", "Origin", "Quote", "Trade"),
-    "orchestration": ("PipelineRuntime",),
+    "orchestration": ("PipelineRuntime", "SyncRuntime"),
     "pipeline": (
         "PipelineBuilder",
         "PipelineContext",

@@ -109,11 +109,15 @@ class PluginError(MarketDataError):
 
     Attributes:
         plugin: The plugin's name.
+        cause: What happened; the text without the cure.
+        cure: What to run or edit, where that is known; the end of the text.
     """
 
-    def __init__(self, message: str, *, plugin: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, plugin: str = "", cure: str = "") -> None:
+        super().__init__(f"{message}; {cure}" if cure else message)
         self.plugin = plugin
+        self.cause = message
+        self.cure = cure
 
 
 class PluginNotFound(PluginError, ImportError):

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import importlib_metadata
 import pytest
 
 from market_data_pipeline.cli import main
-from market_data_pipeline.plugins import discovery
 
 DISTS = Path(__file__).parents[1] / "data" / "dists"
 
@@ -25,19 +23,6 @@ def fails(capsys, monkeypatch, tmp_path):
         return err
 
     return fails
-
-
-@pytest.fixture
-def installed(monkeypatch):
-    """Let only the distributions in some folders be installed."""
-
-    def installed(*folders):
-        path = [str(DISTS / folder) for folder in folders]
-        for folder in path:
-            monkeypatch.syspath_prepend(folder)
-        monkeypatch.setattr(discovery, "distributions", lambda: importlib_metadata.distributions(path=path))
-
-    return installed
 
 
 @pytest.mark.parametrize(
@@ -103,8 +88,8 @@ def test_no_plugins_means_none(fails):
     ("variable", "value", "message"),
     [
         ("MDP_NO_PLUGINS", "1", "unset MDP_NO_PLUGINS"),
-        ("MDP_PLUGINS_DISABLED", "synthetic", "MDP_PLUGINS_DISABLED names it"),
-        ("MDP_PLUGINS", "replay", "MDP_PLUGINS allows replay alone"),
+        ("MDP_PLUGINS_DISABLED", "synthetic", "MDP_PLUGINS_DISABLED or the setting plugins.disabled names it"),
+        ("MDP_PLUGINS", "replay", "MDP_PLUGINS or the setting plugins.only allows replay alone"),
         ("MDP_NO_PLUGINS", "maybe", "MDP_NO_PLUGINS: 'maybe' must be 1 or 0"),
     ],
 )

@@ -21,19 +21,6 @@ def mdp(capsys):
     return mdp
 
 
-@pytest.fixture
-def installed(monkeypatch):
-    """Let only the distributions in some folders be installed."""
-
-    def installed(*folders):
-        path = [str(DISTS / folder) for folder in folders]
-        for folder in path:
-            monkeypatch.syspath_prepend(folder)
-        monkeypatch.setattr(discovery, "distributions", lambda: importlib_metadata.distributions(path=path))
-
-    return installed
-
-
 def test_list_is_a_table(mdp, installed):
     installed("good", "damaged-entry-points")
     assert [line.split() for line in mdp("list").splitlines()] == [
@@ -112,8 +99,85 @@ def test_doctor_names_all_that_is_wrong_and_ends_with_1(mdp, installed):
         "good": None,
         "import-error": "import",
     }
-    for name in ("async-hook", "clash", "exit", "import-error"):
-        assert any(f"plugin {name!r}" in problem for problem in report["problems"])
+    assert [problem["plugin"] for problem in report["problems"]] == [
+        "async-hook",
+        "clash",
+        "clash",
+        "exit",
+        "import-error",
+    ]
+    assert report["problems"][-1] == {
+        "plugin": "import-error",
+        "distribution": "market-data-fake-import-error 1.0.0",
+        "reason": "import",
+        "cause": "its import raised ModuleNotFoundError: No module named 'no_such_vendor_sdk'",
+        "cure": "install what has the module no_such_vendor_sdk into this environment",
+    }
+    assert (report["warnings"], report["notes"]) == ([], [])
+
+
+def test_doctor_prints_cause_and_cure(mdp, installed):
+    installed("class", "good")
+    assert mdp("doctor", code=1).endswith("""
+problem: class (market-data-fake-class 1.0.0): contract
+  cause: it names the class Plugin, not an instance
+  cure:  its author must write `plugin = Plugin()` and name `plugin` as the entry point
+""")
+
+
+def test_doctor_ends_with_0_where_there_are_only_warnings_and_notes(mdp, installed, monkeypatch):
+    """CLI-1."""
+    installed("good", "stale", "exit")
+    monkeypatch.setenv("MDP_PLUGINS_DISABLED", "exit")
+    printed = mdp("doctor")
+    assert "\nwarning: stale (market-data-fake-stale 0.10.0): duplicate\n" in printed
+    assert "\nnote: exit (market-data-fake-exit 1.0.0): disabled\n" in printed
+    assert printed.endswith("\nnothing is wrong\n")
+    report = json.loads(mdp("doctor", "--json"))
+    assert [finding["reason"] for finding in report["warnings"]] == ["duplicate"]
+
+
+def test_freeze_is_a_file_of_constraints_whatever_is_broken(mdp, installed):
+    installed("good", "stale", "exit", "clash-two", "clash-one", "missing-metadata")
+    assert mdp("freeze").splitlines() == [
+        "market-data-fake-clash-one==1.0.0",
+        "market-data-fake-clash-two==1.0.0",
+        "market-data-fake-exit==1.0.0",
+        "market-data-fake-good==1.0.0",
+        "market-data-fake-stale==0.10.0",
+    ]
+
+
+def test_freeze_names_what_is_damaged_on_standard_error(installed, capsys):
+    installed("good", "damaged-entry-points")
+    assert main(["plugins", "freeze", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == [{"distribution": "market-data-fake-good", "version": "1.0.0"}]
+    assert err.startswith("# market-data-fake-damaged-entry-points: ")
+    assert err.endswith("; install it again\n")
+    assert err.count("\n") == 1
+
+
+def test_freeze_of_nothing_is_empty(mdp, installed):
+    installed()
+    assert mdp("freeze") == ""
+
+
+def test_info_shows_commands(mdp, installed):
+    installed("commands")
+    printed = mdp("info", "commands")
+    assert "\ncommand greet: Greet somebody.\n" in printed
+    assert [offer["kind"] for offer in json.loads(mdp("info", "commands", "--json"))["offers"]] == ["command"] * 2
+
+
+def test_info_of_a_plugin_whose_hook_of_commands_fails_says_so(mdp, installed, tmp_path):
+    info = tmp_path / "market_data_fake_sulky-1.0.0.dist-info"
+    info.mkdir()
+    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: market-data-fake-sulky\nVersion: 1.0.0\n")
+    info.joinpath("entry_points.txt").write_text("[market_data.providers]\nsulky = market_data_fake_sulky\n")
+    tmp_path.joinpath("market_data_fake_sulky.py").write_text("def mdp_commands():\n    raise OSError('no')\n")
+    installed(tmp_path)
+    assert "its hook mdp_commands raised OSError: no" in mdp("info", "sulky", code=1)
 
 
 def test_doctor_finds_a_factory_that_does_not_import(mdp, monkeypatch, tmp_path):

@@ -49,7 +49,7 @@ def test_it_needs_no_settings_and_says_that_quotes_are_synthetic(caplog):
     with caplog.at_level(logging.WARNING):
         quote = asyncio.run(main())
     assert (quote.symbol, quote.origin.mode) == ("AAPL", "synthetic")
-    assert "the data are synthetic" in caplog.text
+    assert "data is synthetic" in caplog.text
 
 
 @pytest.mark.parametrize("way", ["break", "exception", "cancellation", "dropped", "unused"])
@@ -103,12 +103,12 @@ def test_use_outside_its_life_and_a_second_start_are_clear_errors():
 
     async def main():
         runtime = PipelineRuntime()
-        with pytest.raises(ConfigurationError, match="this runtime is new"):
+        with pytest.raises(ConfigurationError, match="this PipelineRuntime is new"):
             runtime.stream_quotes(["AAPL"])
         async with runtime:
-            with pytest.raises(ConfigurationError, match="this runtime is running"):
+            with pytest.raises(ConfigurationError, match="this PipelineRuntime is running"):
                 await runtime.initialize()
-        with pytest.raises(ConfigurationError, match="this runtime is closed"):
+        with pytest.raises(ConfigurationError, match="this PipelineRuntime is closed"):
             await runtime.run_pipeline(spec("one"))
 
     asyncio.run(main())
@@ -409,7 +409,7 @@ def test_pipelines_that_ended_are_remembered_without_their_rows_and_not_all(runt
         async with runtime:
             for index in range(KEPT + 20):
                 key = await runtime.run_pipeline(acme(f"p{index}"))
-                sinks.update(output._sink for output in runtime.service._jobs[key]._pipeline._outputs)
+                sinks.update(output._sink for output in runtime.service._jobs[key].pipeline._outputs)
                 await runtime.wait_pipeline(key)
             gc.collect()
             return list((await runtime.status()).pipelines), len(sinks)

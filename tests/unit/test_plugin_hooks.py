@@ -12,7 +12,8 @@ import pytest
 from market_data_pipeline import plugins
 from market_data_pipeline.contracts import Capabilities
 from market_data_pipeline.plugins import PluginHooks
-from market_data_pipeline.plugins.hookspecs import HOOKS
+from market_data_pipeline.plugins.hookspecs import AT_LOAD, HOOKS, RETURNS
+from market_data_pipeline.plugins.lifecycle import STATES, LifecycleEvent
 from market_data_pipeline.plugins.registration import register
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "hooks.md"
@@ -22,11 +23,18 @@ def test_the_table_of_hooks_has_them_all():
     assert [name for name in vars(PluginHooks) if name.startswith("mdp_")] == list(HOOKS)
 
 
-@pytest.mark.parametrize("name", HOOKS)
-def test_a_hook_says_when_how_often_and_what_an_exception_does(name):
-    text = inspect.getdoc(getattr(PluginHooks, name))
-    assert "Called once, when the plugin is loaded" in text
-    assert "An exception makes the plugin failed" in " ".join(text.split())
+@pytest.mark.parametrize(
+    ("name", "when", "failure"),
+    [
+        *((name, "Called once, when the plugin is loaded", "An exception makes the plugin failed") for name in AT_LOAD),
+        ("mdp_commands", "Called once, when `mdp NAME ...` is typed", "An exception makes the plugin failed"),
+        ("mdp_event", "once for each event", "An exception is logged"),
+    ],
+)
+def test_a_hook_says_when_how_often_and_what_an_exception_does(name, when, failure):
+    text = " ".join(inspect.getdoc(getattr(PluginHooks, name)).split())
+    assert when in text
+    assert failure in text
 
 
 @pytest.mark.parametrize("name", HOOKS)
@@ -34,12 +42,31 @@ def test_the_example_of_a_hook_registers(name):
     code = textwrap.dedent(inspect.getdoc(getattr(PluginHooks, name)).partition("Example::\n")[2])
     namespace = {name: getattr(plugins, name) for name in plugins.__all__} | {"Capabilities": Capabilities}
     exec(code, namespace)
-    (spec,) = register(namespace["plugin"], plugin="acme")
-    assert isinstance(spec, HOOKS[name])
+    registration = register(namespace["plugin"], plugin="acme")
+    assert registration.hears_events == (name == "mdp_event")
+    specs = (*registration.specs, *registration.commands)
+    assert [type(spec) for spec in specs] == [RETURNS[name] for name in [name] if name in RETURNS]
+
+
+def test_the_example_of_events_prints_what_failed(capsys):
+    code = textwrap.dedent(inspect.getdoc(PluginHooks.mdp_event).partition("Example::\n")[2])
+    namespace = {"PluginHooks": PluginHooks}
+    exec(code, namespace)
+    registration = register(namespace["plugin"], plugin="acme")
+    for state in ("started", "failed"):
+        registration.tell(LifecycleEvent(subject="pipeline", name="a:b", state=state, ts=0, reason="no disk"))
+    assert capsys.readouterr().out == "pipeline a:b failed: no disk\n"
 
 
 def test_a_hook_of_the_base_class_offers_nothing():
-    assert [tuple(getattr(PluginHooks(), name)(None)) for name in HOOKS] == [()] * len(HOOKS)
+    assert [tuple(getattr(PluginHooks(), name)(None)) for name in RETURNS] == [()] * len(RETURNS)
+    assert PluginHooks().mdp_event(None, None) is None
+
+
+def test_the_reference_has_every_subject_and_its_states():
+    page = PAGE.read_text(encoding="utf-8")
+    for subject, states in STATES.items():
+        assert re.search(rf"^\| `{subject}` \| .+ \| {', '.join(states)} \|$", page, re.MULTILINE), subject
 
 
 def test_the_reference_has_every_hook_with_its_exact_signature():

@@ -12,65 +12,23 @@ import pytest
 from market_data_pipeline import errors
 from market_data_pipeline.plugins import GROUP, PluginHost, PluginPolicy
 
+HEALTHY = ("command", "commands", "editable", "good", "slow", "stale")
 DISTS = Path(__file__).parents[1] / "data" / "dists"
 
 BROKEN = {
     "async-hook": ("contract", errors.PluginContractError, "its hook mdp_providers is async"),
+    "class": ("contract", errors.PluginContractError, "it names the class Plugin, not an instance"),
     "clash": ("conflict", errors.PluginConflict, "market-data-fake-clash-one 1.0.0"),
     "exit": ("import", errors.PluginLoadError, "its import raised SystemExit: 3"),
+    "half-way": ("contract", errors.PluginContractError, "its hook mdp_providers raised OSError: the list of venues"),
     "import-error": ("import", errors.PluginLoadError, "No module named 'no_such_vendor_sdk'"),
     "market-data-fake-damaged-entry-points": ("metadata", errors.PluginLoadError, "is damaged"),
     "missing-metadata": ("metadata", errors.PluginLoadError, "is damaged"),
     "misspelt-hook": ("contract", errors.PluginContractError, "did you mean 'mdp_providers'"),
+    "syntax-error": ("import", errors.PluginLoadError, "market_data_fake_syntax_error.py:3; install a version of it"),
+    "wrapper": ("contract", errors.PluginContractError, "its hook mdp_providers is a wrapper"),
     "wrong-api": ("incompatible", errors.PluginIncompatible, "it needs contract 1.99, this core has 1.0"),
 }
-
-
-@pytest.fixture
-def host_of(monkeypatch):
-    """Make a host of the folders with fake distributions, which are on `sys.path` until the test ends."""
-    before = set(sys.modules)
-
-    def make(*folders, **arguments):
-        path = [str(DISTS / folder) for folder in folders]
-        for folder in path:
-            monkeypatch.syspath_prepend(folder)
-        return PluginHost(path=path, **arguments)
-
-    yield make
-    for name in set(sys.modules) - before:
-        if name.startswith("market_data_fake_"):
-            del sys.modules[name]
-
-
-@pytest.fixture
-def write(tmp_path):
-    """Write a distribution to disk and return its folder; `code` is its module, `entries` its entry_points.txt."""
-
-    def make(name, code="", *, entries=None, folder=None):
-        module = f"market_data_fake_{name.replace('-', '_')}"
-        home = tmp_path / (folder or name)
-        info = home / f"{module}-1.0.0.dist-info"
-        info.mkdir(parents=True)
-        home.joinpath(f"{module}.py").write_text(code)
-        info.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: market-data-fake-{name}\nVersion: 1.0.0\n")
-        text = f"[{GROUP}]\n{name} = {module}:plugin\n" if entries is None else entries
-        info.joinpath("entry_points.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
-        return home
-
-    return make
-
-
-def offering(*names, hook="mdp_providers", cls="ProviderSpec", more="capabilities=Capabilities()"):
-    specs = ", ".join(f"{cls}(name={name!r}, factory='math:sqrt', {more})" for name in names)
-    return f"""
-from market_data_pipeline.contracts import Capabilities
-from market_data_pipeline.plugins import *
-class Plugin(PluginHooks):
-    def {hook}(self, context):
-        return [{specs}]
-plugin = Plugin()
-"""
 
 
 def test_discovery_reads_metadata_and_imports_nothing(host_of, monkeypatch):
@@ -120,7 +78,7 @@ def test_every_broken_distribution_is_listed_with_its_reason_and_harmless(host_o
     assert host.provider("good").name == "good"
     assert {record.name: record.reason for record in host.records()} == {
         name: reason for name, (reason, _, _) in BROKEN.items()
-    } | {"good": None}
+    } | dict.fromkeys(HEALTHY)
     assert len(caplog.messages) == len(BROKEN) + 1  # two claim the name `clash`
     assert caplog.messages == [record.error for record in host.records() if record.is_wrong]
 
@@ -149,7 +107,7 @@ def test_the_plugins_own_exception_is_the_cause_and_in_the_record(host_of):
     assert host_of("good").records()[0].traceback == ""
 
 
-def test_a_failed_plugin_is_not_tried_again_until_refresh(host_of, write):
+def test_a_failed_plugin_is_not_tried_again_until_refresh(host_of, write, offering):
     home = write("late", "raise ValueError")
     host = host_of(home)
     assert host.load("late").reason == "import"
@@ -171,13 +129,10 @@ def test_an_error_whose_text_fails_is_reported_all_the_same(host_of, write):
     assert "its import raised E;" in host_of(write("mute", code)).load("mute").error
 
 
-def test_a_hook_that_raises_half_way_fails_its_plugin_whole(host_of, write):
-    code = offering("half").replace("return [", "yield from [") + "\n"
-    host = host_of(write("half", code.replace("plugin = Plugin()", "        raise OSError('no')\nplugin = Plugin()")))
-    record = host.load("half")
-    assert (record.state, record.reason) == ("failed", "contract")
-    assert "its hook mdp_providers raised OSError: no" in record.error
-    assert host.specs("half") == ()
+def test_a_hook_that_raises_half_way_fails_its_plugin_whole(host_of):
+    host = host_of("half-way")
+    host.load_all()
+    assert host.specs("half-way") == host.providers() == ()
 
 
 def test_an_object_that_raises_when_looked_at_fails_alone(host_of, write):
@@ -219,6 +174,27 @@ def test_of_two_copies_of_a_distribution_the_first_on_the_path_counts(host_of, t
     first, second = host_of("good", tmp_path / "copy"), host_of(tmp_path / "copy", "good")
     assert [str(DISTS) in record.path for record in first.records()] == [True]
     assert [str(DISTS) in record.path for record in second.records()] == [False]
+    assert [record.stale for record in first.records()] == [()]
+
+
+def test_an_editable_install_with_two_kinds_of_metadata_is_one_plugin(host_of):
+    host = host_of("editable")
+    (record,) = host.records()
+    assert (record.version, record.stale) == ("1.0.0", ())
+    assert host.provider("editable").plugin == "editable"
+
+
+def test_of_two_versions_in_one_folder_the_newer_counts_and_the_other_is_stale(host_of):
+    (record,) = host_of("stale").records()
+    assert record.version == "0.10.0"
+    assert record.stale == (f"0.9.0 in {DISTS / 'stale' / 'market_data_fake_stale-0.9.0.dist-info'}",)
+
+
+def test_an_older_version_that_is_first_on_the_path_counts_and_the_other_is_stale(host_of, tmp_path):
+    shutil.copytree(DISTS / "stale", tmp_path / "old", ignore=lambda *_: ["market_data_fake_stale-0.10.0.dist-info"])
+    (record,) = host_of(tmp_path / "old", "stale").records()
+    assert record.version == "0.9.0"
+    assert record.stale == (f"0.10.0 in {DISTS / 'stale' / 'market_data_fake_stale-0.10.0.dist-info'}",)
 
 
 def test_a_clash_names_both_and_ends_when_one_is_disabled(host_of):
@@ -231,43 +207,46 @@ def test_a_clash_names_both_and_ends_when_one_is_disabled(host_of):
     assert [record.reason for record in host.records()] == ["disabled", None]
 
 
-def test_two_plugins_that_offer_one_name_conflict_and_both_are_named(host_of, write):
+def test_two_plugins_that_offer_one_name_conflict_and_both_are_named(host_of, write, offering):
     host = host_of(write("left", offering("shared", "left")), write("right", offering("shared", "right")))
-    with pytest.raises(errors.PluginConflict, match="'left' and 'right' offer a provider 'shared'"):
+    with pytest.raises(errors.PluginConflict, match=r"the provider 'shared' is offered by 'left' .* and 'right'"):
         host.provider("shared")
     assert host.provider("left").plugin == "left"
-    assert [str(problem) for problem in host.problems()] == [
-        "the plugins 'left' and 'right' offer a provider 'shared'; uninstall one, or name it in MDP_PLUGINS_DISABLED"
-    ]
+    (problem,) = host.problems()
+    assert str(problem) == (
+        "the provider 'shared' is offered by 'left' (market-data-fake-left) and 'right' (market-data-fake-right);"
+        " uninstall one, or name it in MDP_PLUGINS_DISABLED or the setting plugins.disabled, or set"
+        " plugins.prefer.shared to the distribution to use"
+    )
 
 
-def test_the_entry_point_of_a_name_speaks_first_whatever_is_loaded(host_of, write):
+def test_the_entry_point_of_a_name_speaks_first_whatever_is_loaded(host_of, write, offering):
     host = host_of(write("own", offering("own")), write("intruder", offering("own", "intruder")))
     assert host.provider("own").plugin == "own"
     host.load_all()
     assert host.provider("own").plugin == "own"
 
 
-def test_a_built_in_name_is_taken(host_of, write):
+def test_a_built_in_name_is_taken(host_of, write, offering):
     code = offering("parquet", hook="mdp_components", cls="ComponentSpec", more="kind='sink'")
     host = host_of(write("taker", code))
     assert host.load("taker").reason == "conflict"
     assert host.component("sink", "parquet").plugin == "builtin"
 
 
-def test_one_plugin_under_two_names_is_no_conflict(host_of, write):
+def test_one_plugin_under_two_names_is_no_conflict(host_of, write, offering):
     entries = f"[{GROUP}]\nib = market_data_fake_ibkr:plugin\nibkr = market_data_fake_ibkr:plugin\n"
     host = host_of(write("ibkr", offering("ibkr"), entries=entries))
     assert host.provider("ib").name == host.provider("ibkr").name == "ibkr"
     assert host.problems() == ()
 
 
-def test_a_name_that_no_entry_point_has_is_looked_for_in_all_plugins(host_of, write):
+def test_a_name_that_no_entry_point_has_is_looked_for_in_all_plugins(host_of, write, offering):
     host = host_of(write("suite", offering("one", "two")))
     assert host.provider("two").plugin == "suite"
 
 
-def test_a_pipeline_takes_the_provider_of_a_name_or_else_the_source(host_of, write):
+def test_a_pipeline_takes_the_provider_of_a_name_or_else_the_source(host_of, write, offering):
     source = offering("tape", "film", hook="mdp_sources", cls="SourceSpec")
     host = host_of("good", "exit", write("tape", source))
     assert host.provider_or_source("good").kind == "provider"
@@ -278,7 +257,7 @@ def test_a_pipeline_takes_the_provider_of_a_name_or_else_the_source(host_of, wri
         host.provider_or_source("tap")
 
 
-def test_a_plugin_that_offers_several_none_of_its_own_name_is_asked_by_theirs(host_of, write):
+def test_a_plugin_that_offers_several_none_of_its_own_name_is_asked_by_theirs(host_of, write, offering):
     host = host_of(write("suite", offering("one", "two")))
     with pytest.raises(errors.PluginNotFound, match="no provider is named 'suite'"):
         host.provider("suite")
@@ -329,7 +308,7 @@ def test_the_load_time_is_kept(host_of):
     assert host.load("good").load_ns == 7
 
 
-def test_refresh_finds_what_was_installed_meanwhile(host_of, write, tmp_path):
+def test_refresh_finds_what_was_installed_meanwhile(host_of, write, tmp_path, offering):
     host = host_of(tmp_path / "site")
     assert host.records() == ()
     write("fresh", offering("fresh"), folder="site")
@@ -356,3 +335,17 @@ def test_the_entry_point_may_name_a_module_or_a_class(host_of, write):
     )
     assert host.provider("module").plugin == "module"
     assert host.source("class").resolve_factory() is importlib.import_module("market_data_fake_class").plugin
+
+
+def test_a_plugin_in_a_zip_file_works(host_of, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "plugins"), "zip", DISTS / "good")
+    host = host_of(archive)
+    assert host.provider("good").plugin == "good"
+    assert [Path(record.path).parent for record in host.records()] == [Path(archive)]
+
+
+def test_a_plugin_whose_own_code_is_gone_is_to_be_installed_again(host_of, write):
+    gone = f"[{GROUP}]\ngone = market_data_fake_moved.plugin:plugin\n"
+    assert "its own code is not where its metadata says: install it again" in (
+        host_of(write("gone", entries=gone)).load("gone").error
+    )

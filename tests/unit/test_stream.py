@@ -11,7 +11,7 @@ import pytest
 from market_data_pipeline.contracts import Capabilities
 from market_data_pipeline.errors import SourceBug, SourceTimeout
 from market_data_pipeline.model import Origin, Quote, QuoteBatch, SourceState, Trade, TradeBatch
-from market_data_pipeline.orchestration.feed import TickFeed
+from market_data_pipeline.orchestration.feed import Feed
 from market_data_pipeline.orchestration.stream import TickStream
 from market_data_pipeline.testing import simulate
 
@@ -47,10 +47,10 @@ def read(source, reader, *, policy="drop_oldest"):
     """Run a reader of a stream, and its feed beside it as the runtime does; return what the reader returns."""
 
     async def main(loop):
-        feed = TickFeed(source, Quote, policy=policy, clock=loop)
+        feed = Feed(source, policy=policy, clock=loop)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(feed.run)
-            return await reader(TickStream(feed))
+            return await reader(TickStream(feed, Quote))
 
     return simulate(main)
 
@@ -161,8 +161,8 @@ def test_dropping_the_handle_closes_the_source(way):
     source = Source(quotes(1, 2, 3), then="wait")
 
     async def main(loop):
-        feed = TickFeed(source, Quote, policy="block", clock=loop)
-        stream = TickStream(feed)
+        feed = Feed(source, policy="block", clock=loop)
+        stream = TickStream(feed, Quote)
         dropped = weakref.ref(stream)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(feed.run)
@@ -192,8 +192,8 @@ def test_dropping_it_when_the_loop_is_closed_does_nothing():
     kept = []
 
     async def main(loop):
-        feed = TickFeed(Source(quotes(1)), Quote, policy="block", clock=loop)
-        kept.append(TickStream(feed))
+        feed = Feed(Source(quotes(1)), policy="block", clock=loop)
+        kept.append(TickStream(feed, Quote))
         await feed.run()
 
     simulate(main)

@@ -14,7 +14,8 @@ from contextlib import suppress
 
 import click
 
-from market_data_pipeline.cli.options import Group, Unfinished
+from market_data_pipeline.cli.options import Unfinished
+from market_data_pipeline.cli.plugin_commands import PluginCommandFailed, RootGroup
 from market_data_pipeline.cli.plugins import plugins
 from market_data_pipeline.cli.run import run
 from market_data_pipeline.cli.stream import stream
@@ -31,7 +32,11 @@ MISTAKES = (ConfigurationError, PluginError, InvalidRequest, CapabilityNotSuppor
 """What is to be mended where it was written or installed; trying again is of no use."""
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=RootGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Plugins may add commands: `mdp NAME --help`, where NAME is one that `mdp plugins list` shows.",
+)
 @click.version_option(package_name="market-data-pipeline", message="mdp %(version)s")
 def commands() -> None:
     """Market data from installed provider plugins, through operators, into bars and files."""
@@ -65,7 +70,7 @@ def _run(arguments: Sequence[str]) -> int:
             commands.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
         _forget_stdout()
@@ -79,7 +84,18 @@ def _report(error: Exception) -> int:
     import logging
 
     logging.getLogger(__name__).debug("the command failed", exc_info=error)
-    if isinstance(error, click.ClickException):
+    message, code = _explain(error)
+    with suppress(OSError):
+        click.echo(f"mdp: error: {message}", err=True)
+    return code
+
+
+def _explain(error: Exception, *, show: str = "--debug") -> tuple[str, int]:
+    """Return the message and the exit code."""
+    if isinstance(error, PluginCommandFailed):
+        message, code = _explain(error.error, show="MDP_DEBUG=1")
+        message = f"plugin {error.plugin!r}: {message}"
+    elif isinstance(error, click.ClickException):
         message, code = _usage(error), error.exit_code
     elif isinstance(error, Unfinished):
         message, code = str(error), error.exit_code
@@ -90,10 +106,8 @@ def _report(error: Exception) -> int:
     elif isinstance(error, OSError):
         message, code = str(error), 1
     else:
-        message, code = f"{type(error).__name__}: {error}; this is a bug, --debug shows where", 1
-    with suppress(OSError):
-        click.echo(f"mdp: error: {message}", err=True)
-    return code
+        message, code = f"{type(error).__name__}: {error}; this is a bug, {show} shows where", 1
+    return message, code
 
 
 def _usage(error: click.ClickException) -> str:

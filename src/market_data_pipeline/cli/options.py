@@ -43,8 +43,9 @@ class Group(click.Group):
         Raises:
             click.UsageError: There is no such command.
         """
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            ctx.fail(f"no such command {args[0]!r}; {nearest(args[0], self.commands)}")
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            ctx.fail(f"no such command {args[0]!r}; {nearest(args[0], known)}")
         return super().resolve_command(ctx, args)
 
 
@@ -100,7 +101,10 @@ def pipeline_builder(*, no_plugins: bool) -> PipelineBuilder:
 
     Raises:
         ConfigurationError: A variable is wrong.
+        PluginLoadError: One that must be usable is not.
     """
     from market_data_pipeline.pipeline import PipelineBuilder
 
-    return PipelineBuilder(plugin_host(no_plugins=no_plugins))
+    host = plugin_host(no_plugins=no_plugins)
+    host.check_required()
+    return PipelineBuilder(host)

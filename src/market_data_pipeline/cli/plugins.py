@@ -11,7 +11,7 @@ from market_data_pipeline.cli.options import Group, common, plugin_host
 from market_data_pipeline.errors import PluginError, PluginNotFound
 
 if TYPE_CHECKING:
-    from market_data_pipeline.plugins import AnySpec, PluginHost, PluginRecord
+    from market_data_pipeline.plugins import AnySpec, Diagnosis, PluginHost, PluginRecord
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -54,21 +54,53 @@ def info(*, name: str, as_json: bool, no_plugins: bool) -> None:
 @plugins.command()
 @_as_json
 @common
+def freeze(*, as_json: bool, no_plugins: bool) -> None:
+    """Print the installed distributions with plugins as pip's constraints; reads metadata alone, like list."""
+    records = plugin_host(no_plugins=no_plugins).records()
+    sound = sorted({(record.distribution, record.version) for record in records if record.reason != "metadata"})
+    if as_json:
+        _print_json([{"distribution": distribution, "version": version} for distribution, version in sound])
+    else:
+        click.echo("".join(f"{distribution}=={version}\n" for distribution, version in sound), nl=False)
+    for record in records:
+        if record.reason == "metadata":
+            click.echo(f"# {record.distribution}: {record.cause}; {record.cure}", err=True)
+
+
+@plugins.command()
+@_as_json
+@common
 def doctor(*, as_json: bool, no_plugins: bool) -> None:
     """Load every plugin and import all that they name; ends with 1 if something is wrong."""
+    from market_data_pipeline.plugins import diagnose
+
     host = plugin_host(no_plugins=no_plugins)
-    problems = [str(problem) for problem in host.problems()]
-    for record in host.records():
-        for spec in host.specs(record.name):
-            problems += _import(spec)
+    diagnosis = diagnose(host)
     if as_json:
+        import attrs
+
         records = [{**_summary(record), "error": record.error} for record in host.records()]
-        _print_json({"plugins": records, "problems": problems})
+        _print_json({"plugins": records, **attrs.asdict(diagnosis)})
     else:
         _table(host.records())
-        click.echo("\n".join(["", *problems] if problems else ["", "nothing is wrong"]))
-    if problems:
+        _print_diagnosis(diagnosis)
+    if diagnosis.problems:
         raise click.exceptions.Exit(1)
+
+
+def _print_diagnosis(diagnosis: Diagnosis) -> None:
+    for word, findings in (
+        ("problem", diagnosis.problems),
+        ("warning", diagnosis.warnings),
+        ("note", diagnosis.notes),
+    ):
+        for finding in findings:
+            of = f" ({finding.distribution})" if finding.distribution else ""
+            click.echo(
+                f"\n{word}: {finding.plugin}{of}: {finding.reason}\n  cause: {finding.cause}\n  cure:  {finding.cure}"
+            )
+    if not diagnosis.problems:
+        click.echo("\nnothing is wrong")
 
 
 def _look_up(host: PluginHost, name: str) -> tuple[PluginRecord | None, Sequence[AnySpec]]:
@@ -87,7 +119,13 @@ def _look_up(host: PluginHost, name: str) -> tuple[PluginRecord | None, Sequence
         if not specs:
             raise
         return None, specs
-    return record, host.specs(name)
+    if record.state != "loaded":
+        return record, ()
+    try:
+        commands = host.commands(name)
+    except PluginError:  # the record says it from now on
+        return host.load(name), ()
+    return record, (*host.specs(name), *commands)
 
 
 def _summary(record: PluginRecord) -> dict[str, Any]:
@@ -156,11 +194,3 @@ def _print(record: PluginRecord | None, described: Sequence[dict[str, Any]]) -> 
         for setting in spec.get("settings", ()):
             default = "required" if setting["required"] else f"default {setting['default']}"
             click.echo(f"  {setting['name']:<18}{setting['description']} ({default})")
-
-
-def _import(spec: AnySpec) -> Iterable[str]:
-    try:
-        spec.resolve_settings()
-        spec.resolve_factory()
-    except PluginError as error:
-        yield str(error)

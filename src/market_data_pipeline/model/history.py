@@ -1,39 +1,36 @@
-"""The answer to a question about the past: bars of one symbol."""
+"""Bars of the past, as a provider answered: batches, with what was said about what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
-from market_data_pipeline.model.batch import BarBatch
+from market_data_pipeline.model.batch import Batch
 from market_data_pipeline.model.events import ControlEvent
+from market_data_pipeline.model.frames import to_pandas, to_polars
 from market_data_pipeline.model.rows import Bar, Basis
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class History:
-    """Bars of one symbol, ordered by start: iterate over them, or take them as columns."""
+    """The bars of one symbol in [start, end), ordered by start; an interval without a row has no bar."""
 
-    provider: str
     symbol: str
+    start: int
+    """Int ns."""
+    end: int
     interval_ns: int
     basis: Basis
-    start: int
-    """What was asked for, int ns: bars that start in [start, end)."""
-    end: int
-    batches: tuple[BarBatch, ...] = attrs.field(repr=False)
+    batches: tuple[Batch[Bar], ...] = attrs.field(repr=False)
     events: tuple[ControlEvent, ...] = ()
-    """What the provider said beside: a `Gap` where bars are missing."""
-
-    @property
-    def rows(self) -> tuple[Bar, ...]:
-        """The bars as objects."""
-        return tuple(self)
+    """What the provider said beside the bars, such as a `Gap` where some are missing."""
 
     def __len__(self) -> int:
         return sum(map(len, self.batches))
@@ -41,28 +38,34 @@ class History:
     def __iter__(self) -> Iterator[Bar]:
         return (bar for batch in self.batches for bar in batch.rows)
 
+    @property
+    def rows(self) -> tuple[Bar, ...]:
+        """All bars, in order."""
+        return tuple(self)
+
     def to_arrow(self) -> pa.Table:
-        """Return a table with the columns of our files, prices as decimal128(18, 9)."""
-        from market_data_pipeline.model.frames import batches_to_table
+        """Return the bars with the columns of our files; prices are DECIMAL(18, 9)."""
+        import pyarrow as pa
 
-        return batches_to_table("bar", self.batches)
+        from market_data_pipeline.model.arrow import RowGroup
 
-    def to_pandas(self) -> Any:
-        """Return a pandas DataFrame on Arrow types, so that prices stay exact.
+        group = RowGroup("bar", len(self))
+        for batch in self.batches:
+            group.append(batch)
+        return pa.Table.from_batches([group.to_arrow()])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the bars as a frame of Arrow-backed columns.
 
         Raises:
             ConfigurationError: pandas is not installed.
         """
-        from market_data_pipeline.model.frames import to_pandas
-
         return to_pandas(self.to_arrow())
 
-    def to_polars(self) -> Any:
-        """Return a polars DataFrame, prices as Decimal(18, 9).
+    def to_polars(self) -> pl.DataFrame:
+        """Return the bars as a frame.
 
         Raises:
-            ConfigurationError: polars is not installed.
+            ConfigurationError: Polars is not installed.
         """
-        from market_data_pipeline.model.frames import to_polars
-
         return to_polars(self.to_arrow())

@@ -1,48 +1,66 @@
-"""The runtime: installed plugins, shared providers, streams and pipelines behind one object."""
+"""The runtime: installed plugins, shared providers, streams, questions and pipelines behind one object."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from functools import partial
-from pathlib import Path
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Self, TypeVar
-
-import attrs
+from weakref import WeakSet
 
 from market_data_pipeline.channel import Policy
-from market_data_pipeline.contracts import MarketDataProvider
-from market_data_pipeline.model import Bar, Basis, History, Instrument, OptionChain, Quote, TimeLike, Trade
-from market_data_pipeline.orchestration import requests
+from market_data_pipeline.contracts import BarsRequest, ChainRequest, StreamRequest
+from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, PluginNotFound
+from market_data_pipeline.model import (
+    Bar,
+    Basis,
+    History,
+    Instrument,
+    Kind,
+    OptionChain,
+    Quote,
+    Row,
+    TimeLike,
+    Trade,
+    parse_interval,
+    parse_time,
+    to_px,
+)
+from market_data_pipeline.operator import SecondBarAggregator
+from market_data_pipeline.orchestration.feed import BarFeed, Feed
+from market_data_pipeline.orchestration.queries import Queries
 from market_data_pipeline.orchestration.registry import SourceRegistry
-from market_data_pipeline.orchestration.sources import RuntimeBuilder, SourceChooser
-from market_data_pipeline.orchestration.status import PluginStatus, RuntimeStatus
-from market_data_pipeline.orchestration.stream import TickStream
-from market_data_pipeline.orchestration.streams import Asked, Streams
+from market_data_pipeline.orchestration.status import RuntimeStatus
+from market_data_pipeline.orchestration.stream import TickStream, symbol_list
+from market_data_pipeline.pipeline.builder import PipelineBuilder
+from market_data_pipeline.pipeline.components import validated
+from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.spec import PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult
-from market_data_pipeline.plugins import PluginHost, ProviderSpec
-from market_data_pipeline.runners.service import PipelineService, ServiceConfig
-from market_data_pipeline.runners.supervisor import Supervisor
-from market_data_pipeline.sink.store import data_directory
+from market_data_pipeline.plugins import PluginHost, ProviderSpec, SourceSpec
+from market_data_pipeline.runners import PipelineService, Supervisor
+from market_data_pipeline.source.adapter import PluginSource
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
 
-T = TypeVar("T")
+DEFAULT_PROVIDER = "synthetic"
+
+R = TypeVar("R", bound=Row)
+
+_log = logging.getLogger("market_data_pipeline.orchestration")
 
 
 class PipelineRuntime:
-    """Composes streams, requests and pipelines out of installed plugins.
+    """Composes pipelines and streams out of installed plugins.
 
     `async with PipelineRuntime() as runtime`, or `initialize()` and `shutdown()`, from any task of one event loop. Its
     work lives in a supervisor task of its own, so that neither cancellation nor a crash of one user reaches another.
-    Whatever uses one provider with one identity shares its connection.
 
     Attributes:
-        data_dir: Where the sink `store` writes.
-        registry: Sources of this program, by name.
-        service: Its pipelines.
+        registry: Source classes by name, for programs that register their own.
+        service: Runs the pipelines.
     """
 
     def __init__(
@@ -50,31 +68,27 @@ class PipelineRuntime:
         *,
         provider: str | None = None,
         provider_settings: Mapping[str, Any] | None = None,
-        data_dir: str | Path | None = None,
-        max_concurrent_pipelines: int = 10,
         host: PluginHost | None = None,
         services: ServiceFactory | None = None,
     ) -> None:
         """Prepare a runtime; nothing is loaded yet.
 
         Args:
-            provider: Where data come from unless a call says otherwise. None is "synthetic", with a warning each time.
+            provider: Where streams come from unless they say otherwise. None is "synthetic", with a warning each time.
             provider_settings: Its settings.
-            data_dir: Where the sink `store` writes; left out: MDP__DATA_DIR, or the user's data directory.
-            max_concurrent_pipelines: One pipeline more is refused.
             host: The plugins to look in; those of this environment unless given.
             services: Clock and randomness for everything in it.
         """
-        self.data_dir: Path = data_directory() if data_dir is None else Path(data_dir)
-        self.registry: SourceRegistry = SourceRegistry(host)
+        self._provider = provider
+        self._provider_settings = dict(provider_settings or {})
         self._pool = ProviderPool(services or ServiceFactory())
-        self._builder = RuntimeBuilder(host, self._pool, self.registry, self.data_dir)
-        self._chooser = SourceChooser(self._builder, provider, dict(provider_settings or {}))
-        self._supervisor = Supervisor("runtime", "async with PipelineRuntime() as runtime", self._stop_all)
-        config = ServiceConfig(max_concurrent_pipelines=max_concurrent_pipelines)
-        self.service: PipelineService = PipelineService(config, builder=self._builder, supervisor=self._supervisor)
-        self._streams = Streams(self._supervisor, self._chooser, self._pool)
+        self._builder = PipelineBuilder(host, self._pool)
+        self._feeds: set[Feed] = set()
+        self._streams: WeakSet[TickStream[Any]] = WeakSet()
         self._since: int | None = None
+        self._supervisor = Supervisor("PipelineRuntime", closing=self._close)
+        self.registry: SourceRegistry = SourceRegistry(host)
+        self.service: PipelineService = PipelineService(builder=self._builder, supervisor=self._supervisor)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -106,9 +120,10 @@ class PipelineRuntime:
     ) -> None:
         await self.shutdown()
 
-    def _stop_all(self) -> None:
+    def _close(self) -> None:
         self.service.stop_all()
-        self._streams.stop_all()
+        for feed in self._feeds:
+            feed.stop()
 
     # --- streams ------------------------------------------------------------------------------------------------
 
@@ -124,24 +139,23 @@ class PipelineRuntime:
         """Open a stream of quotes.
 
         Args:
-            symbols: What to ask for, as the rows shall carry them. None: all that the source has, where it can tell.
-            source_priority: Names of providers or sources: the first that is installed and has quotes is used. Nothing
-                switches between them later: failover comes with the router.
-            provider: One name instead; the runtime's own unless given.
+            symbols: What to ask for, as the rows shall carry them.
+            source_priority: Names of providers: the first that is installed and has such rows is taken.
+            provider: An installed provider or source; the runtime's own unless given.
             settings: Its settings; those given to the runtime if it is the runtime's own provider.
-            on_full: What happens when the reader is slower than the market: `drop_oldest`, `drop_newest`, `conflate`
-                (the latest of each symbol stays), `fail`, or `block` for a source that can pause.
+            on_full: What happens when the reader is slower than the market: drop_oldest, drop_newest, conflate (the
+                latest of each symbol), fail, or block, for a source that can wait.
 
         Returns:
             A handle to iterate, best inside its own `async with`.
 
         Raises:
-            ConfigurationError: The runtime is not running, or a setting is wrong.
+            ConfigurationError: The runtime is not running, or an argument or a setting is wrong.
             PluginError: The provider is not installed or does not load.
             CapabilityNotSupported: It has no quotes.
         """
-        asked = Asked(symbols=symbols, priority=source_priority, provider=provider, settings=settings, on_full=on_full)
-        return self._streams.open_ticks(asked, Quote)
+        spec = self._choose(source_priority, provider, "quote")
+        return self._open_ticks(spec, symbols, settings, on_full, Quote)
 
     def stream_trades(
         self,
@@ -152,9 +166,9 @@ class PipelineRuntime:
         settings: Mapping[str, Any] | None = None,
         on_full: Policy = "drop_oldest",
     ) -> TickStream[Trade]:
-        """Open a stream of trades; all as in `stream_quotes`."""
-        asked = Asked(symbols=symbols, priority=source_priority, provider=provider, settings=settings, on_full=on_full)
-        return self._streams.open_ticks(asked, Trade)
+        """Open a stream of trades; arguments, result and errors are those of `stream_quotes`."""
+        spec = self._choose(source_priority, provider, "trade")
+        return self._open_ticks(spec, symbols, settings, on_full, Trade)
 
     def stream_bars(
         self,
@@ -163,46 +177,76 @@ class PipelineRuntime:
         source_priority: str | Sequence[str] | None = None,
         *,
         basis: Basis = "trade",
-        from_bars: bool = False,
         allowed_lateness_sec: float = 2.0,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
         on_full: Policy = "drop_oldest",
     ) -> TickStream[Bar]:
-        """Open a stream of bars, made here from trades or quotes as in a pipeline; else all as in `stream_quotes`.
+        """Open a stream of bars, made here of the provider's trades or quotes, or of shorter bars if it has no ticks.
 
-        A bar comes when a row says that its time is over: in a quiet market that is the next row of any symbol.
+        A bar comes when rows have come that are later than its end by the allowed lateness: a market in which nothing
+        happens closes none.
 
         Args:
-            symbols: What to ask for.
-            interval: How long a bar is, one second or longer.
-            source_priority: Names of providers or sources; the first that is installed and has such rows is used.
-            basis: What prices are: `trade` (of trades), or `bid`, `ask`, `mid` (of quotes).
-            from_bars: Make them from the provider's own bars, which are no longer than the interval, even if it has
-                ticks.
-            allowed_lateness_sec: How far a row may be behind the newest of its source.
-            provider: One name instead.
-            settings: Its settings.
-            on_full: What happens to bars when the reader is slow.
+            symbols: What to ask for, as the rows shall carry them.
+            interval: How long a bar is, "1s" or longer.
+            source_priority: Names of providers: the first that is installed and has such rows is taken.
+            basis: "trade", or "bid", "ask" or "mid" of quotes.
+            allowed_lateness_sec: How far a row may be behind the newest one and still count.
+            provider: An installed provider or source; the runtime's own unless given.
+            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            on_full: What happens when the reader is slower than the bars; see `stream_quotes`.
 
         Returns:
-            A handle to iterate.
+            A handle to iterate, best inside its own `async with`.
 
         Raises:
-            ConfigurationError: The runtime is not running, or a setting is wrong.
+            ConfigurationError: The runtime is not running, or an argument or a setting is wrong.
             PluginError: The provider is not installed or does not load.
             CapabilityNotSupported: It has neither such ticks nor bars.
         """
-        asked = Asked(symbols=symbols, priority=source_priority, provider=provider, settings=settings, on_full=on_full)
-        return self._streams.open_bars(
-            asked,
-            interval=interval,
-            basis=basis,
-            from_bars=from_bars,
-            allowed_lateness_sec=allowed_lateness_sec,
+        operator = SecondBarAggregator(interval=interval, basis=basis)
+        ticks: Kind = "trade" if basis == "trade" else "quote"
+        spec = self._choose(source_priority, provider, ticks, "bar")
+        source = self._source(spec, symbols, settings, ticks if ticks in spec.capabilities.kinds else "bar")
+        ctx = PipelineContext(
+            pipeline_id=f"bars of {spec.name}",
+            allowed_lateness_ns=round(allowed_lateness_sec * 1e9),
+            on_full="block" if spec.capabilities.pausable and on_full == "block" else None,
+            clock=self._pool.services.clock,
         )
+        return self._open(BarFeed(source, operator, policy=on_full, ctx=ctx), Bar)
 
-    # --- requests -----------------------------------------------------------------------------------------------
+    def _open_ticks(
+        self,
+        spec: ProviderSpec | SourceSpec,
+        symbols: Sequence[str],
+        settings: Mapping[str, Any] | None,
+        on_full: Policy,
+        row_type: type[R],
+    ) -> TickStream[R]:
+        source = self._source(spec, symbols, settings, row_type.kind)
+        if on_full == "block" and not spec.capabilities.pausable:
+            raise ConfigurationError(
+                f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
+                where="on_full",
+            )
+        return self._open(Feed(source, policy=on_full, clock=self._pool.services.clock), row_type)
+
+    def _open(self, feed: Feed, row_type: type[R]) -> TickStream[R]:
+        self._feeds.add(feed)
+        self._supervisor.tasks.start_soon(self._run_feed, feed)
+        stream = TickStream(feed, row_type)
+        self._streams.add(stream)
+        return stream
+
+    async def _run_feed(self, feed: Feed) -> None:
+        try:
+            await feed.run()
+        finally:
+            self._feeds.discard(feed)
+
+    # --- questions ----------------------------------------------------------------------------------------------
 
     async def get_historical_bars(
         self,
@@ -214,65 +258,76 @@ class PipelineRuntime:
         basis: Basis = "trade",
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
-        limit: int = requests.MAX_BARS,
+        limit: int = 5_000_000,
     ) -> History:
-        """Return the bars of one symbol that start in [start, end), as the provider has them.
+        """Return bars of the past.
 
         Args:
-            symbol: As the bars shall carry it.
-            start: An aware datetime, ISO 8601 text with an offset, or int ns.
-            end: The same; a bar that starts there is not in it.
+            symbol: What to ask for, as the rows shall carry it.
+            start: Aware datetime, ISO text with an offset, or int ns: no bar that starts before this.
+            end: No bar that starts at this or later.
             interval: How long a bar is.
-            basis: What prices are.
+            basis: "trade", or "bid", "ask" or "mid" of quotes.
             provider: An installed provider; the runtime's own unless given.
-            settings: Its settings.
-            limit: More bars than this are an error.
+            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            limit: So many bars are kept in memory at most.
 
         Returns:
-            The bars, and the gaps that the provider knows of.
+            The bars, with conversions to Arrow, pandas and Polars.
 
         Raises:
-            ConfigurationError: The runtime is not running, or an argument or setting is wrong.
+            ConfigurationError: The runtime is not running, or an argument or a setting is wrong.
             PluginError: The provider is not installed or does not load.
             CapabilityNotSupported: It has no history of bars.
-            SourceError: It fails, does not answer for 30 s, or has more bars than the limit.
-            SourceBug: What it answers is not what was asked for.
+            SourceError: It refuses, does not answer, or gave more than `limit`.
         """
-        request = requests.bars_request(symbol, start=start, end=end, interval=interval, basis=basis)
-        spec, checked = self._chooser.for_request(provider, settings, what="historical bars", needs="history")
-        return await self._ask(spec, checked, partial(requests.fetch_history, request=request, limit=limit))
+        request = BarsRequest(
+            symbol=symbol,
+            start=parse_time(start),
+            end=parse_time(end),
+            interval_ns=parse_interval(interval),
+            basis=basis,
+        )
+        if request.start >= request.end:
+            raise ConfigurationError("start must be before end: the range is half-open, [start, end)", where="start")
+        queries = self._ask(provider, settings)
+        return await self._supervisor.call(lambda: queries.historical_bars(request, limit=limit))
 
     async def get_options_chain(
         self,
         underlying: str,
         *,
-        expiries: tuple[str | date, str | date] | None = None,
-        strikes: tuple[float | str, float | str] | None = None,
+        expiries: str | date | tuple[str | date, str | date] | None = None,
+        strikes: tuple[str | Decimal | float, str | Decimal | float] | None = None,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> OptionChain:
-        """Return the listed options on one underlying, as they are now.
+        """Return the listed contracts of an underlying, with their markets as of now.
 
         Args:
-            underlying: As the records shall carry it.
-            expiries: First and last, both included, as YYYY-MM-DD or dates; all unless given.
-            strikes: Least and greatest, both included, in units of the quote currency; all unless given.
+            underlying: What to ask for, as the records shall carry it.
+            expiries: One expiry, or the first and the last one, as dates or YYYY-MM-DD; None: all.
+            strikes: The least and the greatest, in units of the quote currency; None: all.
             provider: An installed provider; the runtime's own unless given.
-            settings: Its settings.
+            settings: Its settings; those given to the runtime if it is the runtime's own provider.
 
         Returns:
-            The chain, ordered by expiry, strike and right.
+            The contracts, with conversions to Arrow, pandas and Polars.
 
         Raises:
-            ConfigurationError: The runtime is not running, or an argument or setting is wrong.
+            ConfigurationError: The runtime is not running, or an argument or a setting is wrong.
             PluginError: The provider is not installed or does not load.
             CapabilityNotSupported: It has no option chains.
-            SourceError: It fails, or does not answer within 30 s.
-            SourceBug: What it answers is not what was asked for.
+            SourceError: It refuses or does not answer.
         """
-        request = requests.chain_request(underlying, expiries=expiries, strikes=strikes)
-        spec, checked = self._chooser.for_request(provider, settings, what="option chains", needs="option_chain")
-        return await self._ask(spec, checked, partial(requests.fetch_chain, request=request))
+        first, last = expiries if isinstance(expiries, tuple) else (expiries, expiries)
+        request = ChainRequest(
+            underlying=underlying,
+            expiries=None if first is None or last is None else (_day(first), _day(last)),
+            strikes=None if strikes is None else (to_px(strikes[0]), to_px(strikes[1])),
+        )
+        queries = self._ask(provider, settings)
+        return await self._supervisor.call(lambda: queries.option_chain(request))
 
     async def resolve(
         self, symbol: str, *, provider: str | None = None, settings: Mapping[str, Any] | None = None
@@ -280,23 +335,71 @@ class PipelineRuntime:
         """Return what a symbol may stand for: nothing is unknown, one is clear, several are ambiguous.
 
         Raises:
-            ConfigurationError: The runtime is not running, or an argument or setting is wrong.
+            ConfigurationError: The runtime is not running, or a setting is wrong.
             PluginError: The provider is not installed or does not load.
-            CapabilityNotSupported: It does not resolve symbols.
-            SourceError: It fails, or does not answer within 5 s.
-            SourceBug: What it answers is not what was asked for.
+            CapabilityNotSupported: It cannot tell.
+            SourceError: It refuses or does not answer.
         """
-        spec, checked = self._chooser.for_request(provider, settings, what="instruments", needs="resolve")
-        return await self._ask(spec, checked, partial(requests.fetch_instruments, symbol=symbol))
+        queries = self._ask(provider, settings)
+        return await self._supervisor.call(lambda: queries.instruments(symbol))
 
-    async def _ask(
-        self, spec: ProviderSpec, settings: Any, fetch: Callable[[str, MarketDataProvider], Coroutine[Any, Any, T]]
-    ) -> T:
-        async def ask() -> T:
-            async with self._pool.using(spec, settings) as provider:
-                return await fetch(spec.name, provider)
+    def _ask(self, provider: str | None, settings: Mapping[str, Any] | None) -> Queries:
+        spec = self._builder.find_source(provider or self._default_provider())
+        return Queries(spec, self._settings(spec, settings), self._pool)
 
-        return await self._supervisor.call(ask)
+    # --- providers ----------------------------------------------------------------------------------------------
+
+    def _choose(
+        self, priority: str | Sequence[str] | None, provider: str | None, *kinds: Kind
+    ) -> ProviderSpec | SourceSpec:
+        """Return the first of several providers that is installed and has one of the kinds.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or none is named.
+            PluginError: None is installed.
+            CapabilityNotSupported: None of those that are installed has such rows.
+        """
+        self._supervisor.tasks  # noqa: B018 - not running is the first thing to say
+        if provider is not None:
+            priority = provider
+        elif priority is None:
+            priority = self._default_provider()
+        names = [priority] if isinstance(priority, str) else list(priority)
+        if not names:
+            raise ConfigurationError("name at least one provider", where="source_priority")
+        errors: list[PluginNotFound | CapabilityNotSupported] = []
+        for name in names:
+            try:
+                spec = self._builder.find_source(name)
+            except PluginNotFound as error:
+                errors.append(error)
+                continue
+            if spec.capabilities.kinds & set(kinds):
+                return spec
+            errors.append(
+                CapabilityNotSupported(
+                    f"{name} has no {kinds[0]}s: it streams {', '.join(sorted(spec.capabilities.kinds)) or 'nothing'}",
+                    source=name,
+                )
+            )
+        raise errors[0]
+
+    def _source(
+        self, spec: ProviderSpec | SourceSpec, symbols: Sequence[str], settings: Mapping[str, Any] | None, kind: Kind
+    ) -> PluginSource:
+        request = StreamRequest(symbols=symbol_list(symbols), kinds=frozenset({kind}))
+        return PluginSource(spec, self._settings(spec, settings), request, self._pool)
+
+    def _settings(self, spec: ProviderSpec | SourceSpec, given: Mapping[str, Any] | None) -> Any:
+        if given is None:
+            given = self._provider_settings if spec.name == (self._provider or DEFAULT_PROVIDER) else {}
+        return validated(spec, given, where=f"source {spec.name}")
+
+    def _default_provider(self) -> str:
+        if self._provider is not None:
+            return self._provider
+        _log.warning("no provider is configured: data is synthetic; name one, such as provider='ibkr'")
+        return DEFAULT_PROVIDER
 
     # --- pipelines ----------------------------------------------------------------------------------------------
 
@@ -342,19 +445,26 @@ class PipelineRuntime:
 
     # --- status -------------------------------------------------------------------------------------------------
 
-    def look(self) -> RuntimeStatus:
-        """Return how everything is now, without asking any source how far it is."""
+    async def status(self) -> RuntimeStatus:
+        """Return how everything is now."""
         return RuntimeStatus(
             state=self._supervisor.state,
             since=self._since,
-            plugins=tuple(map(PluginStatus.of, self._builder.host.records())),
-            providers=self._pool.look(),
-            streams=self._streams.look(),
-            pipelines=self.service.look(),
+            plugins={record.name: record.state for record in self._builder.host.records()},
+            providers=self._pool.status(),
+            streams=tuple(status for stream in self._streams if (status := stream.status).state == "open"),
+            pipelines=await self.service.statuses(),
             errors=self.service.errors(),
         )
 
-    async def status(self) -> RuntimeStatus:
-        """Return how everything is now."""
-        pipelines = {key: await self.service.get_pipeline_status(key) for key in self.service.look()}
-        return attrs.evolve(self.look(), pipelines=pipelines)
+
+def _day(value: str | date) -> str:
+    """Return a date as YYYY-MM-DD.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    try:
+        return (date.fromisoformat(value) if isinstance(value, str) else value).isoformat()[:10]
+    except ValueError:
+        raise ConfigurationError(f"{value!r} is no date: write it as 2026-01-16", where="expiries") from None

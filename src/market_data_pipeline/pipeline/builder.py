@@ -11,11 +11,12 @@ from typing import Any
 from market_data_pipeline.contracts import Operator, StreamRequest
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Kind
-from market_data_pipeline.pipeline.components import explain, make, validated
+from market_data_pipeline.pipeline.components import make, validated
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.spec import Component, PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, StreamingPipeline
 from market_data_pipeline.plugins import ComponentKind, PluginHost, PluginPolicy, ProviderSpec, SourceSpec
+from market_data_pipeline.settings.mistakes import explain
 from market_data_pipeline.source.adapter import PluginSource
 from market_data_pipeline.source.pool import ProviderPool
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
 import anyio
 
 from market_data_pipeline.channel import Channel
-from market_data_pipeline.contracts import Capabilities, RowSource, TickSource
-from market_data_pipeline.errors import ChannelClosed, ChannelFull, ConnectionLost, MarketDataError, SourceBug
+from market_data_pipeline.contracts import Capabilities, Dynamic, RowSource, TickSource
+from market_data_pipeline.errors import (
+    CapabilityNotSupported,
+    ChannelClosed,
+    ChannelFull,
+    ConnectionLost,
+    MarketDataError,
+    SourceBug,
+    SourceClosed,
+    SourceTimeout,
+)
 from market_data_pipeline.model import Batch, ControlEvent, StreamItem
 from market_data_pipeline.source import PluginSource
 from market_data_pipeline.source.guard import (
     CLOSE_TIMEOUT,
+    CONNECT_TIMEOUT,
     FOREIGN,
     STATUS_TIMEOUT,
     bounded_close,
@@ -43,8 +53,6 @@ class Intake:
         dropped: Rows that it gave and the channel never saw, by reason.
         ended: Whether the source came to its own end.
         error: What the source raised.
-        opened: Set when the source has started.
-        source: What was opened: the plugin's own object.
     """
 
     def __init__(self, source: Source, count: int | None = None) -> None:
@@ -53,18 +61,19 @@ class Intake:
         self.dropped: Counter[str] = Counter()
         self.ended: bool = False
         self.error: MarketDataError | None = None
-        self.opened: anyio.Event = anyio.Event()
-        self.source: Any = source
         self._given = source
+        self._source: Any = source
         self._count = count
         self._scope: anyio.CancelScope | None = None
         self._sending = False
         self._stopped = False
+        self._opened = anyio.Event()
+        self._closed = False
 
     @property
     def capabilities(self) -> Capabilities:
         """What the source declares."""
-        declared = getattr(self.source, "capabilities", None) or getattr(self._given, "capabilities", None)
+        declared = getattr(self._source, "capabilities", None) or getattr(self._given, "capabilities", None)
         return declared if isinstance(declared, Capabilities) else FINITE
 
     async def open(self) -> None:
@@ -74,13 +83,50 @@ class Intake:
             SourceError: It does not start.
         """
         if isinstance(self._given, PluginSource):
-            self.source = await self._given.open()
+            self._source = await self._given.open()
         else:
             await bounded_start(self.name, self._given)
-        self.opened.set()
+        self._opened.set()
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What the source is asked for."""
+        symbols: Sequence[str] = self._source.symbols
+        return symbols
+
+    async def set_symbols(self, symbols: Sequence[str]) -> None:
+        """Have the source serve these symbols from now on, as soon as it has started.
+
+        Raises:
+            CapabilityNotSupported: Its symbols are fixed.
+            SourceClosed: It is closed.
+            SourceTimeout: It did not answer within 30 s.
+            SourceError: It cannot serve them.
+        """
+        await self._opened.wait()
+        source = self._source
+        if self._closed:
+            raise SourceClosed(f"{self.name} is closed: open another stream", source=self.name)
+        if not isinstance(source, Dynamic):
+            raise CapabilityNotSupported(
+                f"the symbols of {self.name} are fixed once it runs: open another stream for others", source=self.name
+            )
+
+        async def change() -> None:
+            with contract_errors(self.name):
+                await source.set_symbols(symbols)
+
+        try:
+            await run_foreign(self.name, change, limit=CONNECT_TIMEOUT)
+        except TimeoutError:
+            raise SourceTimeout(
+                f"{self.name} did not change its symbols within {CONNECT_TIMEOUT:g} s", source=self.name
+            ) from None
 
     async def close(self) -> None:
         """Close the source, whatever happens, within its time."""
+        self._closed = True
+        self._opened.set()
         if isinstance(self._given, PluginSource):
             await self._given.close()
         else:
@@ -94,7 +140,7 @@ class Intake:
 
     async def progress(self) -> float | None:
         """Return which part of the source is behind us, from 0 to 1, where it can tell."""
-        status: Callable[[], Coroutine[Any, Any, Any]] | None = getattr(self.source, "status", None)
+        status: Callable[[], Coroutine[Any, Any, Any]] | None = getattr(self._source, "status", None)
         if status is None:
             return None
         try:
@@ -104,7 +150,7 @@ class Intake:
 
     async def run(self, channel: Channel) -> None:
         """Move items from the source to the channel, and close the channel behind the last one."""
-        move = self._forward if hasattr(self.source, "batches") else self._pump
+        move = self._forward if hasattr(self._source, "batches") else self._pump
         try:
             await move(channel)
             self.ended = self.ended and not self._is_full
@@ -117,7 +163,7 @@ class Intake:
 
     async def _forward(self, channel: Channel) -> None:
         async def forward() -> None:
-            async with aclosing(self.source.batches()) as items:
+            async with aclosing(self._source.batches()) as items:
                 async for item in items:
                     await self._send(item, channel)
                     if self._stopped or self._is_full:
@@ -127,7 +173,7 @@ class Intake:
         await self._iterate(forward)
 
     async def _pump(self, channel: Channel) -> None:
-        pump = RowPump(self.source)
+        pump = RowPump(self._source)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._send_rows, pump, channel)
             try:

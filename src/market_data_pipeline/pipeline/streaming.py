@@ -67,13 +67,7 @@ class PipelineStatus:
 
 
 class StreamingPipeline:
-    """One data flow, which runs once.
-
-    Attributes:
-        ctx: Its name, its limits and its clock.
-        intake: What takes from its source.
-        state: How far it is.
-    """
+    """One data flow, which runs once."""
 
     def __init__(
         self,
@@ -89,6 +83,7 @@ class StreamingPipeline:
         operators = operator if isinstance(operator, Sequence) else [] if operator is None else [operator]
         sinks = sink if isinstance(sink, Sequence) else [sink]
         self.intake: Intake = Intake(source, self.ctx.count)
+        """Takes from the source."""
         self._entry = Entry(self.intake.name, self.ctx.allowed_lateness_ns)
         self._stages = [Stage(one, self.intake.name, self.ctx.clock) for one in operators]
         self._batcher = batcher or HybridBatcher(clock=self.ctx.clock)
@@ -172,8 +167,8 @@ class StreamingPipeline:
             self._opening.cancel()
         self.intake.stop()
 
-    def look(self) -> PipelineStatus:
-        """Return how it is now, without asking the source: `progress` is known only where rows are counted."""
+    async def status(self) -> PipelineStatus:
+        """Return how it is now."""
         return PipelineStatus(
             tenant_id=self.ctx.tenant_id,
             pipeline_id=self.ctx.pipeline_id,
@@ -181,15 +176,13 @@ class StreamingPipeline:
             ledger=self.ledger,
             watermark=self._entry.watermark,
             ts_recv=self._entry.ts_recv,
-            progress=min(1.0, self.intake.received / self.ctx.count) if self.ctx.count else None,
+            progress=await self._progress(),
         )
 
-    async def status(self) -> PipelineStatus:
-        """Return how it is now."""
-        if self.ctx.count or self.state != "running":
-            return self.look()
-        progress = await self.intake.progress()
-        return attrs.evolve(self.look(), progress=progress)
+    async def _progress(self) -> float | None:
+        if self.ctx.count:
+            return min(1.0, self.intake.received / self.ctx.count)
+        return await self.intake.progress() if self.state == "running" else None
 
     async def _open(self) -> None:
         for output in self._outputs:

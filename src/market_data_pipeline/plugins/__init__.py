@@ -9,13 +9,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from market_data_pipeline.plugins.diagnosis import Diagnosis, Finding, diagnose
     from market_data_pipeline.plugins.discovery import GROUP
+    from market_data_pipeline.plugins.events import HookEvents
     from market_data_pipeline.plugins.hookspecs import API_VERSION, HookContext, PluginHooks, hookimpl
     from market_data_pipeline.plugins.host import PluginHost
+    from market_data_pipeline.plugins.lifecycle import LifecycleEvent, LifecycleState, Subject
     from market_data_pipeline.plugins.policy import PluginPolicy
     from market_data_pipeline.plugins.record import PluginRecord
     from market_data_pipeline.plugins.specs import (
         AnySpec,
+        CommandSpec,
         ComponentKind,
         ComponentSpec,
         Lazy,
@@ -28,10 +32,16 @@ __all__ = [
     "API_VERSION",
     "GROUP",
     "AnySpec",
+    "CommandSpec",
     "ComponentKind",
     "ComponentSpec",
+    "Diagnosis",
+    "Finding",
     "HookContext",
+    "HookEvents",
     "Lazy",
+    "LifecycleEvent",
+    "LifecycleState",
     "PluginHooks",
     "PluginHost",
     "PluginPolicy",
@@ -39,16 +49,21 @@ __all__ = [
     "ProviderSpec",
     "SourceSpec",
     "Spec",
+    "Subject",
+    "diagnose",
     "hookimpl",
 ]
 
 _MODULES: Final = {
     "discovery": ("GROUP",),
+    "diagnosis": ("Diagnosis", "Finding", "diagnose"),
+    "events": ("HookEvents",),
     "hookspecs": ("API_VERSION", "HookContext", "PluginHooks", "hookimpl"),
     "host": ("PluginHost",),
+    "lifecycle": ("LifecycleEvent", "LifecycleState", "Subject"),
     "policy": ("PluginPolicy",),
     "record": ("PluginRecord",),
-    "specs": ("AnySpec", "ComponentKind", "ComponentSpec", "Lazy", "ProviderSpec", "SourceSpec", "Spec"),
+    "specs": ("AnySpec", "CommandSpec", "ComponentKind", "ComponentSpec", "Lazy", "ProviderSpec", "SourceSpec", "Spec"),
 }
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attrs
 from importlib_metadata import distributions
 
+from market_data_pipeline.plugins.conflicts import settle
 from market_data_pipeline.plugins.guard import describe
 from market_data_pipeline.plugins.policy import PluginPolicy, canonical
 from market_data_pipeline.plugins.record import PluginRecord
@@ -25,24 +27,35 @@ GROUP = "market_data.providers"
 def discover(policy: PluginPolicy, *, path: Sequence[str] | None = None) -> list[PluginRecord]:
     """Return a record of each plugin on `path` (default: `sys.path`), sorted.
 
-    Of two copies of one distribution the first on the path counts, as for an import. Two distributions with one
-    entry-point name are both failed: the order of installation decides nothing.
+    Of several copies of one distribution the first on the path counts, as for an import; in one folder, which has no
+    order, the newest version. Two distributions with one entry-point name are both failed, unless the policy prefers
+    one: the order of installation decides nothing.
     """
-    found: dict[str, list[PluginRecord]] = {}
+    found: dict[str, list[list[PluginRecord]]] = {}
     for distribution in distributions() if path is None else distributions(path=list(path)):
         if records := list(_read(distribution)):
-            found.setdefault(canonical(records[0].distribution), records)
-    allowed = [_judge(record, policy) for records in found.values() for record in records]
-    claims = Counter(record.name for record in allowed if record.state == "found")
-    return sorted(
-        (_clash(record, allowed) if claims[record.name] > 1 else record for record in allowed),
-        key=lambda record: (record.name, record.distribution, record.value),
-    )
+            found.setdefault(canonical(records[0].distribution), []).append(records)
+    allowed = [_judge(record, policy) for copies in found.values() for record in _first(copies)]
+    return sorted(settle(allowed, policy.prefer), key=lambda record: (record.name, record.distribution, record.value))
+
+
+def _first(copies: Sequence[Sequence[PluginRecord]]) -> Iterator[PluginRecord]:
+    """Yield the plugins of the copy that counts; they name the other versions, which lie around."""
+    folder = Path(copies[0][0].path).parent
+    first = max((copy for copy in copies if Path(copy[0].path).parent == folder), key=lambda copy: _age(copy[0]))
+    version = first[0].version
+    stale = [copy[0] for copy in copies if copy[0].version != version]
+    for record in first:
+        yield attrs.evolve(record, stale=tuple(f"{other.version or 'unknown'} in {other.path}" for other in stale))
+
+
+def _age(record: PluginRecord) -> tuple[list[int], str]:
+    return [int(number) for number in re.findall(r"\d+", record.version)], record.path
 
 
 def _read(distribution: IDistribution) -> Iterator[PluginRecord]:
     """Yield the plugins of one distribution; where damage concerns our group, as failed."""
-    place = Path(getattr(distribution, "_path", ""))
+    place = Path(str(getattr(distribution, "_path", "")))  # of a zip file it is no real path
     folder, _, version = place.stem.partition("-")
     name = canonical(folder)
     points = [(name, "")]
@@ -63,21 +76,10 @@ def _read(distribution: IDistribution) -> Iterator[PluginRecord]:
     for entry, value in points:
         record = PluginRecord(name=entry, value=value, distribution=name, version=version, path=str(place))
         if damage:
-            record = record.failed("metadata", f"{place} is damaged ({describe(damage)}); install it again", damage)
+            record = record.failed("metadata", f"{place} is damaged ({describe(damage)})", "install it again", damage)
         yield record
 
 
 def _judge(record: PluginRecord, policy: PluginPolicy) -> PluginRecord:
-    why = policy.refusal(record.name, record.distribution)
-    return record.failed("disabled", why) if why else record
-
-
-def _clash(record: PluginRecord, records: Sequence[PluginRecord]) -> PluginRecord:
-    claims = sorted(
-        f"{other.distribution} {other.version} ({other.value})"
-        for other in records
-        if other.name == record.name and other.state == "found"
-    )
-    return record.failed(
-        "conflict", f"{' and '.join(claims)} claim this name; uninstall one, or name it in MDP_PLUGINS_DISABLED"
-    )
+    refusal = policy.refusal(record.name, record.distribution)
+    return record.failed("disabled", *refusal) if refusal else record

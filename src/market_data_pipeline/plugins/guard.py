@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from market_data_pipeline.errors import PluginError
 
-__all__ = ["describe", "guard"]
+__all__ = ["cure", "describe", "guard"]
 
 
 def describe(error: BaseException) -> str:
@@ -33,4 +33,15 @@ def guard(what: str, wrapper: type[PluginError], *, plugin: str) -> Iterator[Non
     except PluginError:
         raise
     except (Exception, SystemExit) as error:
-        raise wrapper(f"{what} raised {describe(error)}", plugin=plugin) from error
+        raise wrapper(f"{what} raised {describe(error)}", plugin=plugin, cure=cure(error)) from error
+
+
+def cure(error: BaseException) -> str:
+    """Return what to do about an exception of a plugin's code, where its type says it."""
+    match error:
+        case ModuleNotFoundError(name=str(name)):
+            return f"install what has the module {name} into this environment"
+        case SyntaxError(filename=str(file), lineno=int(line)):
+            return f"see {file}:{line}; install a version of it that is made for this Python"
+        case _:
+            return ""

@@ -1,4 +1,4 @@
-"""The hooks: what a plugin implements. Synchronous, called when a plugin is loaded, never while data flows."""
+"""The hooks: what a plugin implements. Synchronous, and called by the control flow alone, never for a row."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import ClassVar, Final
 import attrs
 import pluggy
 
-from market_data_pipeline.plugins.specs import ComponentSpec, ProviderSpec, SourceSpec, Spec
+from market_data_pipeline.plugins.lifecycle import LifecycleEvent
+from market_data_pipeline.plugins.specs import CommandSpec, ComponentSpec, ProviderSpec, SourceSpec, Spec
 
-__all__ = ["API_VERSION", "HOOKS", "PROJECT", "HookContext", "PluginHooks", "hookimpl"]
+__all__ = ["API_VERSION", "AT_LOAD", "HOOKS", "PROJECT", "RETURNS", "HookContext", "PluginHooks", "hookimpl"]
 
 API_VERSION: Final = "1.0"
 """The contract that this core has. Within a major it only grows."""
@@ -23,7 +24,7 @@ hookimpl: Final = pluggy.HookimplMarker(PROJECT)
 
 @attrs.frozen(kw_only=True)
 class HookContext:
-    """The one argument of every hook, matched by its name `context`; a hook may leave it out."""
+    """The first argument of every hook, matched by its name `context`; a hook may leave it out."""
 
     plugin: str
     """The entry-point name that the plugin is loaded under."""
@@ -116,10 +117,65 @@ class PluginHooks:
         del context
         return ()
 
+    def mdp_commands(self, context: HookContext) -> Iterable[CommandSpec]:
+        """Say which commands the plugin adds to the command line.
 
-HOOKS: Final[dict[str, type[Spec]]] = {
+        Called once, when `mdp NAME ...` is typed, NAME is the plugin's entry-point name and no built-in command has
+        it; also by `mdp plugins info` and `mdp plugins doctor`. No other plugin is loaded for it. A single command
+        that is called like the plugin is run as `mdp NAME`; any others as `mdp NAME COMMAND`. An exception makes the
+        plugin failed, and is what the command ends with.
+
+        Returns:
+            Specs; yield them, or return a list.
+
+        Example::
+
+            class Plugin(PluginHooks):
+                def mdp_commands(self, context):
+                    yield CommandSpec(
+                        name="login",
+                        factory="market_data_acme.commands:login",
+                        summary="Get a token from Acme.",
+                    )
+
+
+            plugin = Plugin()
+        """
+        del context
+        return ()
+
+    def mdp_event(self, context: HookContext, event: LifecycleEvent) -> None:
+        """Hear of a change of state: of a plugin, provider, stream, pipeline or the runtime.
+
+        Called in a thread of its own, after the fact, once for each event of a running `PipelineRuntime`, in their
+        order and one at a time. Events wait in a queue of 1,000; when that is full the oldest is dropped. An exception
+        is logged, once for each subject and state, and counted; other plugins and later events go on. A call that
+        takes longer than 5 s is left behind, and the plugin hears nothing more. A plugin hears events once it is
+        loaded; the setting `plugins.required` loads it at the start.
+
+        Example::
+
+            class Plugin(PluginHooks):
+                def mdp_event(self, context, event):
+                    if event.state == "failed":
+                        print(f"{event.subject} {event.name} failed: {event.reason}")
+
+
+            plugin = Plugin()
+        """
+        del context, event
+
+
+RETURNS: Final[dict[str, type[Spec]]] = {
     "mdp_providers": ProviderSpec,
     "mdp_sources": SourceSpec,
     "mdp_components": ComponentSpec,
+    "mdp_commands": CommandSpec,
 }
-"""Every hook, in the order of the calls, and what it returns."""
+"""The hooks that return specs, and which."""
+
+HOOKS: Final = (*RETURNS, "mdp_event")
+"""Every hook."""
+
+AT_LOAD: Final = ("mdp_providers", "mdp_sources", "mdp_components")
+"""The hooks that are called when a plugin is loaded, in their order."""

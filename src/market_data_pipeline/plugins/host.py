@@ -5,44 +5,37 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
 import attrs
-from importlib_metadata import EntryPoint
 
-from market_data_pipeline.errors import (
-    PluginConflict,
-    PluginContractError,
-    PluginError,
-    PluginIncompatible,
-    PluginLoadError,
-    PluginNotFound,
-    nearest,
-)
-from market_data_pipeline.plugins.discovery import GROUP, discover
-from market_data_pipeline.plugins.guard import guard
-from market_data_pipeline.plugins.policy import PluginPolicy
-from market_data_pipeline.plugins.record import PluginRecord, Reason
+from market_data_pipeline.errors import PluginError, PluginLoadError, PluginNotFound, nearest
+from market_data_pipeline.plugins.discovery import discover
+from market_data_pipeline.plugins.loading import load
+from market_data_pipeline.plugins.offers import Offers
+from market_data_pipeline.plugins.policy import PluginPolicy, canonical
+from market_data_pipeline.plugins.record import PluginRecord, reason_of
 
 if TYPE_CHECKING:
-    from market_data_pipeline.plugins.specs import AnySpec, ComponentKind, ComponentSpec, ProviderSpec, SourceSpec
+    from market_data_pipeline.plugins.registration import Registration
+    from market_data_pipeline.plugins.specs import (
+        AnySpec,
+        CommandSpec,
+        ComponentKind,
+        ComponentSpec,
+        ProviderSpec,
+        SourceSpec,
+    )
 
 __all__ = ["PluginHost"]
 
 _log = logging.getLogger(__name__)
 
-_BUILTIN: Final = "market_data_pipeline.plugins.builtin:plugin"
 _INSTALL: Final = (
     "no provider is installed; in this project's folder, `pip install . ./plugins/market-data-synthetic` installs one"
     " that needs no account"
 )
-_REASONS: Final[dict[type[PluginError], Reason]] = {
-    PluginConflict: "conflict",
-    PluginContractError: "contract",
-    PluginIncompatible: "incompatible",
-}
 
 
 class PluginHost:
@@ -65,8 +58,9 @@ class PluginHost:
         self._path = path
         self._timer = timer
         self._records: list[PluginRecord] | None = None
-        self._specs: dict[str, tuple[AnySpec, ...]] = {}
+        self._offers = Offers(self.policy.prefer)
         self._all_loaded = False
+        self._watchers: list[Callable[[PluginRecord], None]] = []
 
     # --- what is installed -------------------------------------------------------------------------------------------
 
@@ -79,7 +73,7 @@ class PluginHost:
         """Forget all, and discover anew: after something was installed or removed."""
         importlib.invalidate_caches()
         self._records, self._all_loaded = None, False
-        self._specs.clear()
+        self._offers.clear()
         self.discover()
 
     def records(self) -> tuple[PluginRecord, ...]:
@@ -102,43 +96,74 @@ class PluginHost:
         if not records:
             known = {record.name for record in self.records()}
             raise PluginNotFound(f"no plugin {name!r} is installed; {nearest(name, known)}", plugin=name)
-        record = next((record for record in records if record.state != "failed"), records[0])
-        return self._load(record) if record.state == "found" else record
+        return self._load(next((record for record in records if record.state != "failed"), records[0]))
 
-    def load_all(self) -> None:
-        """Load every plugin; one that cannot be used is a warning in the log and in its record."""
+    def load_all(self, *, quiet: bool = False) -> None:
+        """Load every plugin; one that cannot be used says so in its record and, unless `quiet`, in the log."""
         if self._all_loaded:
             return
         self._all_loaded = True
         for record in self.records():
-            outcome = self._load(record) if record.state == "found" else record
-            if outcome.is_wrong:
+            outcome = self._load(record)
+            if outcome.is_wrong and not quiet:
                 _log.warning("%s", outcome.error)
 
     def problems(self) -> tuple[PluginError, ...]:
-        """Load every plugin, and return all that is wrong with them; a disabled one is not wrong."""
-        self.load_all()
+        """Load every plugin, and return all that is wrong; a disabled one is not, unless it is required."""
+        self.load_all(quiet=True)
         failed = [record.exception for record in self.records() if record.is_wrong and record.exception]
-        conflicts = [_conflict(specs) for specs in self._offers().values() if len(specs) > 1]
-        return (*failed, *conflicts)
+        idle = self._offers.idle_preferences(record.name for record in self.records())
+        return tuple(dict.fromkeys((*failed, *self._unusable(), *self._offers.conflicts(), *idle)))
+
+    def check_required(self) -> None:
+        """Load what `policy.required` names, and with `policy.strict` everything. To be called before a start.
+
+        Raises:
+            PluginLoadError: Some of it cannot be used; its text names all of that.
+        """
+        wrong = self.problems() if self.policy.strict else tuple(self._unusable())
+        if wrong:
+            raise PluginLoadError("; ".join(map(str, wrong)), plugin=wrong[0].plugin) from wrong[0]
+
+    def watch(self, watcher: Callable[[PluginRecord], None]) -> None:
+        """Call `watcher` whenever a plugin was loaded or failed, until `unwatch`."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Callable[[PluginRecord], None]) -> None:
+        """Call `watcher` no more."""
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
 
     def _load(self, record: PluginRecord) -> PluginRecord:
+        if record.state != "found":
+            return record
         begin = self._timer()
         try:
-            target = _import(record.name, record.value)
-            specs = _register(target, record.name)
-            for spec in specs:
-                if any((spec.kind, spec.name) == (ours.kind, ours.name) for ours in self._builtin):
-                    raise PluginConflict(f"the {spec.kind} {spec.name!r} is built in; it needs another name")
-        except PluginError as error:
-            reason = _REASONS.get(type(error), "import")
-            outcome = record.failed(reason, str(error), error.__cause__)
-        else:
-            self._specs[record.name] = specs
+            self._offers.add(record, load(record.name, record.value))
             outcome = attrs.evolve(record, state="loaded")
-        outcome = attrs.evolve(outcome, load_ns=self._timer() - begin)
+        except PluginError as error:
+            outcome = _failed(record, error)
+        return self._became(record, attrs.evolve(outcome, load_ns=self._timer() - begin))
+
+    def _became(self, record: PluginRecord, outcome: PluginRecord) -> PluginRecord:
         self._records = [outcome if known is record else known for known in self.records()]
+        for watcher in tuple(self._watchers):
+            watcher(outcome)
         return outcome
+
+    def _unusable(self) -> Iterable[PluginError]:
+        """Yield why something that is required cannot be used."""
+        known: dict[str, set[str]] = {}
+        for record in self.records():
+            for name in (record.name, record.distribution):
+                known.setdefault(canonical(name), set()).add(record.name)
+        for required in sorted(self.policy.required):
+            if required not in known:
+                what = f"the setting plugins.required names {required!r}, which is not installed"
+                yield PluginNotFound(f"{what}; {nearest(required, known)}", plugin=required, cure="install it")
+            for name in sorted(known.get(required, ())):
+                if exception := self.load(name).exception:
+                    yield exception
 
     # --- what is offered ---------------------------------------------------------------------------------------------
 
@@ -168,68 +193,66 @@ class PluginHost:
 
     def providers(self) -> tuple[ProviderSpec, ...]:
         """Return the providers of the plugins that are loaded, sorted by name."""
-        return cast("tuple[ProviderSpec, ...]", self._loaded("provider"))
+        return cast("tuple[ProviderSpec, ...]", self._of_kind("provider"))
 
     def sources(self) -> tuple[SourceSpec, ...]:
         """Return the sources of the plugins that are loaded, sorted by name."""
-        return cast("tuple[SourceSpec, ...]", self._loaded("source"))
+        return cast("tuple[SourceSpec, ...]", self._of_kind("source"))
 
     def components(self, kind: ComponentKind) -> tuple[ComponentSpec, ...]:
         """Return the components of a kind that are built in or of plugins that are loaded, sorted by name."""
-        return cast("tuple[ComponentSpec, ...]", self._loaded(kind))
+        return cast("tuple[ComponentSpec, ...]", self._of_kind(kind))
 
     def specs(self, plugin: str) -> tuple[AnySpec, ...]:
-        """Return all that a loaded plugin offers."""
-        return self._specs.get(plugin, ())
+        """Return the providers, sources and components that a loaded plugin offers."""
+        return self._offers.of(plugin)
 
-    @cached_property
-    def _builtin(self) -> tuple[AnySpec, ...]:
-        return _register(_import("builtin", _BUILTIN), "builtin")
+    def commands(self, plugin: str) -> tuple[CommandSpec, ...]:
+        """Load a plugin and no other, and ask it for its commands.
 
-    def _find(self, name: str, *kinds: str) -> AnySpec:
-        if self.policy.strict and (problems := self.problems()):
-            raise problems[0].with_traceback(None)
-        for spec in self._builtin:
-            if spec.kind in kinds and spec.name == name:
-                return spec
-        if any(record.name == name for record in self.records()) and (own := self._find_in_plugin(name, kinds)):
-            return own
-        self.load_all()
-        offers = self._offers()
-        for kind in kinds:
-            if found := offers.get((kind, name)):
-                if len(found) > 1:
-                    raise _conflict(found)
-                return found[0]
-        raise self._not_found(name, kinds)
+        Returns:
+            Their specs.
 
-    def _find_in_plugin(self, name: str, kinds: Sequence[str]) -> AnySpec | None:
-        """Ask the plugin of that name: it speaks first, whatever else is loaded; an alias means its only spec."""
-        record = self.load(name)
+        Raises:
+            PluginNotFound: None of that name is installed.
+            PluginError: It cannot be used, or its hook fails; then it is failed from now on.
+        """
+        record = self.load(plugin)
         if record.exception:
             raise record.exception.with_traceback(None)
-        for kind in kinds:
-            offered = [spec for spec in self.specs(name) if spec.kind == kind]
-            if len(offered) > 1:
-                offered = [spec for spec in offered if spec.name == name]
-            if offered:
-                return offered[0]
-        return None
+        try:
+            return self._offers.registration(plugin).commands
+        except PluginError as error:
+            self._offers.remove(plugin)
+            outcome = self._became(record, _failed(record, error))
+            raise (outcome.exception or error) from error.__cause__
 
-    def _loaded(self, kind: str) -> tuple[AnySpec, ...]:
-        specs = [*self._builtin, *(spec for specs in self._specs.values() for spec in specs)]
-        return tuple(sorted((spec for spec in specs if spec.kind == kind), key=lambda spec: (spec.name, spec.plugin)))
+    def registrations(self) -> tuple[Registration, ...]:
+        """Return the plugins that are loaded, with their hooks."""
+        return self._offers.registrations()
 
-    def _offers(self) -> dict[tuple[str, str], list[AnySpec]]:
-        """Return, for each kind and name, one spec of each plugin that offers it; two names of one plugin are one."""
-        offers: dict[tuple[str, str], dict[tuple[str, str], AnySpec]] = {}
-        for record in self.records():
-            for spec in self.specs(record.name) if record.state == "loaded" else ():
-                offers.setdefault((spec.kind, spec.name), {})[record.distribution, record.value] = spec
-        return {key: list(specs.values()) for key, specs in offers.items()}
+    def _find(self, name: str, *kinds: str) -> AnySpec:
+        if self.policy.strict:
+            self.check_required()
+        if builtin := self._offers.builtin(name, kinds):
+            return builtin
+        if any(record.name == name for record in self.records()):
+            record = self.load(name)
+            if record.exception:
+                raise record.exception.with_traceback(None)
+            if own := self._offers.own(name, kinds):  # it speaks first, whatever else is loaded
+                return own
+        self.load_all()
+        if found := self._offers.named(name, kinds):
+            return found
+        raise self._not_found(name, kinds)
+
+    def _of_kind(self, kind: str) -> tuple[AnySpec, ...]:
+        specs = [spec for spec in self._offers.everything() if spec.kind == kind]
+        return tuple(sorted(specs, key=lambda spec: (spec.name, spec.plugin)))
 
     def _not_found(self, name: str, kinds: Sequence[str]) -> PluginNotFound:
-        offers = [(spec.kind, spec.name) for spec in self._builtin] + list(self._offers())
+        offers = dict.fromkeys((spec.kind, spec.name) for spec in self._offers.everything())
         known = {other for kind, other in offers if kind in kinds}
         parts = [f"no {' or '.join(kinds)} is named {name!r}"]
         if known:
@@ -244,31 +267,5 @@ class PluginHost:
         return PluginNotFound("; ".join(parts), plugin=name)
 
 
-def _import(name: str, value: str) -> object:
-    """Return what an entry point names.
-
-    Raises:
-        PluginLoadError: Its import fails.
-    """
-    with guard("its import", PluginLoadError, plugin=name):
-        return EntryPoint(name=name, value=value, group=GROUP).load()
-
-
-def _register(target: object, name: str) -> tuple[AnySpec, ...]:
-    """Return what it offers. Specs and pluggy are imported here, so that a list of plugins costs neither.
-
-    Raises:
-        PluginError: It breaks the contract, or needs another version of it.
-    """
-    from market_data_pipeline.plugins.registration import register
-
-    with guard("its registration", PluginContractError, plugin=name):
-        return register(target, plugin=name)
-
-
-def _conflict(specs: Sequence[AnySpec]) -> PluginConflict:
-    spec, plugins = specs[0], " and ".join(sorted(repr(spec.plugin) for spec in specs))
-    return PluginConflict(
-        f"the plugins {plugins} offer a {spec.kind} {spec.name!r}; uninstall one, or name it in MDP_PLUGINS_DISABLED",
-        plugin=spec.name,
-    )
+def _failed(record: PluginRecord, error: PluginError) -> PluginRecord:
+    return record.failed(reason_of(error), error.cause, error.cure, error.__cause__)

@@ -15,19 +15,25 @@ from market_data_pipeline.errors import (
     PluginLoadError,
 )
 
-__all__ = ["PluginRecord", "Reason", "State"]
+__all__ = ["PluginRecord", "Reason", "State", "reason_of"]
 
 State: TypeAlias = Literal["found", "loaded", "failed"]
 Reason: TypeAlias = Literal["disabled", "metadata", "conflict", "incompatible", "import", "contract"]
 
 _ERRORS: Final[dict[Reason, type[PluginError]]] = {
-    "disabled": PluginLoadError,
-    "metadata": PluginLoadError,
     "conflict": PluginConflict,
+    "contract": PluginContractError,
     "incompatible": PluginIncompatible,
     "import": PluginLoadError,
-    "contract": PluginContractError,
+    "metadata": PluginLoadError,
+    "disabled": PluginLoadError,
 }
+_LOOK: Final = "run `mdp plugins doctor`"
+
+
+def reason_of(error: PluginError) -> Reason:
+    """Return the reason that an error of a plugin's own code stands for."""
+    return next((reason for reason, kind in _ERRORS.items() if isinstance(error, kind)), "import")
 
 
 @attrs.frozen(kw_only=True)
@@ -42,9 +48,15 @@ class PluginRecord:
     version: str = ""
     path: str = ""
     """Where its metadata is."""
+    stale: tuple[str, ...] = ()
+    """Metadata of other versions of the distribution that lies further back on the path: `VERSION in PATH`."""
     state: State = "found"
     reason: Reason | None = None
     """Why it failed."""
+    cause: str = ""
+    """What went wrong."""
+    cure: str = ""
+    """What to run or edit."""
     exception: PluginError | None = attrs.field(default=None, repr=False)
     """What is raised for who asks for it; its cause is the plugin's own exception."""
     load_ns: int | None = None
@@ -66,13 +78,15 @@ class PluginRecord:
         """Whether it failed, and not because somebody disabled it."""
         return self.state == "failed" and self.reason != "disabled"
 
-    def failed(self, reason: Reason, what: str, cause: BaseException | None = None) -> PluginRecord:
+    def failed(self, reason: Reason, what: str, cure: str = "", cause: BaseException | None = None) -> PluginRecord:
         """Return the record of the same plugin, failed."""
         distribution = f"{self.distribution} {self.version}".strip()
         entry = f", entry point {self.value}" if self.value else ""
-        next_step = "" if reason == "disabled" else "; run `mdp plugins doctor`"
+        steps = [cure, "" if reason == "disabled" else _LOOK]
         exception = _ERRORS[reason](
-            f"plugin {self.name!r} ({distribution}{entry}) cannot be used: {what}{next_step}", plugin=self.name
+            f"plugin {self.name!r} ({distribution}{entry}) cannot be used: {what}",
+            plugin=self.name,
+            cure="; ".join(filter(None, steps)),
         )
         exception.__cause__ = cause
-        return attrs.evolve(self, state="failed", reason=reason, exception=exception)
+        return attrs.evolve(self, state="failed", reason=reason, cause=what, cure=cure, exception=exception)

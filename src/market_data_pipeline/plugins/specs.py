@@ -14,9 +14,10 @@ from market_data_pipeline.errors import PluginContractError, PluginLoadError
 from market_data_pipeline.plugins.guard import guard
 
 if TYPE_CHECKING:
+    from click import Command
     from pydantic import BaseModel
 
-__all__ = ["AnySpec", "ComponentKind", "ComponentSpec", "Lazy", "ProviderSpec", "SourceSpec", "Spec"]
+__all__ = ["AnySpec", "CommandSpec", "ComponentKind", "ComponentSpec", "Lazy", "ProviderSpec", "SourceSpec", "Spec"]
 
 Lazy: TypeAlias = str | Callable[..., Any]
 """An object, or where it is: `package.module:name`."""
@@ -67,7 +68,9 @@ class Spec:
         """
         factory: Lazy = self._resolve("factory", self.factory)
         if not callable(factory):
-            raise PluginContractError(f"{self._label} names the factory {self.factory!r}, which cannot be called")
+            raise PluginContractError(
+                f"{self._label} names the factory {self.factory!r}, which cannot be called", plugin=self.plugin
+            )
         return factory
 
     def resolve_settings(self) -> type[BaseModel] | None:
@@ -81,7 +84,9 @@ class Spec:
             return None
         model = self._resolve("settings", self.settings)
         if not (isinstance(model, type) and hasattr(model, "model_fields")):
-            raise PluginContractError(f"{self._label} names the settings {self.settings!r}: no pydantic model")
+            raise PluginContractError(
+                f"{self._label} names the settings {self.settings!r}: no pydantic model", plugin=self.plugin
+            )
         return model
 
     @property
@@ -121,4 +126,31 @@ class ComponentSpec(Spec):
     kind: ComponentKind = attrs.field(validator=attrs.validators.in_(("operator", "batcher", "sink")))
 
 
-AnySpec: TypeAlias = ProviderSpec | SourceSpec | ComponentSpec
+@attrs.frozen(kw_only=True)
+class CommandSpec(Spec):
+    """A command of `mdp NAME ...`: a `click.Command`, or what is called without arguments and returns one."""
+
+    kind: Literal["command"] = attrs.field(default="command", init=False)
+    settings: None = attrs.field(default=None, init=False)
+
+    def resolve_command(self) -> Command:
+        """Return the command, imported if need be.
+
+        Raises:
+            PluginLoadError: Its import fails.
+            PluginContractError: It is no command.
+        """
+        import click
+
+        made = self.resolve_factory()
+        if not isinstance(made, click.Command):
+            with guard(f"{self._label}: its factory", PluginContractError, plugin=self.plugin):
+                made = made()
+        if not isinstance(made, click.Command):
+            raise PluginContractError(
+                f"{self._label}: its factory returns {made!r}, which is no click.Command", plugin=self.plugin
+            )
+        return made
+
+
+AnySpec: TypeAlias = ProviderSpec | SourceSpec | ComponentSpec | CommandSpec

@@ -1,75 +1,83 @@
-"""Many pipelines at once: each one fails alone, and those of one provider share its connection."""
+"""Many pipelines at once, each by its key; what ended is remembered for a while."""
 
 from __future__ import annotations
 
+import logging
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import anyio
 import attrs
 
-from market_data_pipeline.errors import ConfigurationError, nearest
+from market_data_pipeline.errors import ConfigurationError, MarketDataError, nearest
 from market_data_pipeline.pipeline.builder import PipelineBuilder
 from market_data_pipeline.pipeline.spec import PipelineSpec
-from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus
-from market_data_pipeline.runners.job import Job
+from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus, StreamingPipeline
 from market_data_pipeline.runners.supervisor import Supervisor
+from market_data_pipeline.source.guard import FOREIGN
 
 KEPT = 100
 """How many pipelines that ended are remembered."""
 
+_log = logging.getLogger("market_data_pipeline.runners")
 
-@attrs.frozen(kw_only=True)
-class ServiceConfig:
-    """The limits of a service."""
 
-    max_concurrent_pipelines: int = attrs.field(default=10, validator=attrs.validators.ge(1))
-    """One pipeline more is refused."""
+@attrs.define(eq=False)
+class _Job:
+    pipeline: StreamingPipeline | PipelineStatus
+    """How it was, once it has ended: its sink may hold much."""
+    finished: anyio.Event = attrs.field(factory=anyio.Event)
+    result: PipelineResult | None = None
+    error: BaseException | None = None
+
+    def stop(self) -> None:
+        if isinstance(self.pipeline, StreamingPipeline):
+            self.pipeline.stop()
+
+    async def status(self) -> PipelineStatus:
+        return await self.pipeline.status() if isinstance(self.pipeline, StreamingPipeline) else self.pipeline
 
 
 class PipelineService:
-    """Runs pipelines by key, "tenant:pipeline".
+    """Runs pipelines beside each other: one's crash, and whoever started it, leave the others alone.
 
-    On its own between `start()` and `stop()`, or inside `async with`; that of a runtime lives with the runtime.
+    `async with PipelineService() as service`, or `start()` and `stop()`, from any task of one event loop. Its pipelines
+    share the providers of its builder.
     """
 
     def __init__(
         self,
-        config: ServiceConfig | None = None,
+        config: Any = None,
         *,
         builder: PipelineBuilder | None = None,
         supervisor: Supervisor | None = None,
+        max_concurrent_pipelines: int = 10,
     ) -> None:
         """Prepare a service; nothing runs yet.
 
         Args:
-            config: Its limits.
-            builder: What makes pipelines out of specs; they share its providers.
-            supervisor: That of a runtime, in whose care it is; None: its own.
+            config: Settings, for the builder, unless one is given.
+            builder: Makes pipelines out of specs.
+            supervisor: Owns the tasks; one of its own unless given, and then started and stopped by who gave it.
+            max_concurrent_pipelines: One more than so many is refused.
         """
-        self.config: ServiceConfig = config or ServiceConfig()
+        del config
         self._builder = builder or PipelineBuilder()
-        self._own = supervisor is None
-        self._supervisor = supervisor or Supervisor("service", "async with PipelineService() as service", self.stop_all)
-        self._jobs: dict[str, Job] = {}
+        self._supervisor = supervisor or Supervisor("PipelineService", closing=self.stop_all)
+        self._most = max_concurrent_pipelines
+        self._jobs: dict[str, _Job] = {}
 
     async def start(self) -> None:
-        """Begin to take pipelines.
+        """Get ready to run pipelines.
 
         Raises:
-            ConfigurationError: It was started before, or belongs to a runtime.
+            ConfigurationError: It was started before.
         """
-        if not self._own:
-            raise ConfigurationError("this service starts and stops with its runtime")
         await self._supervisor.start()
 
     async def stop(self) -> None:
-        """Stop all pipelines gracefully, and wait until all that they accepted is committed. Idempotent."""
-        if self._own:
-            await self._supervisor.stop()
-        else:
-            self.stop_all()
-            for job in list(self._jobs.values()):
-                await job.finished.wait()
+        """Stop all pipelines gracefully, and return when they have ended. Idempotent."""
+        await self._supervisor.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -84,23 +92,41 @@ class PipelineService:
         """Start a pipeline.
 
         Returns:
-            Its key.
+            Its key, "tenant:pipeline".
 
         Raises:
             ConfigurationError: The spec is wrong, a pipeline of that key is running, or too many are.
             PluginError: A named plugin is not installed or does not load.
         """
-        self._supervisor.check()
+        tasks = self._supervisor.tasks
         key = f"{spec.tenant_id}:{spec.pipeline_id}"
-        self._admit(key)
-        job = Job(key, self._builder.build(spec))
+        running = await self.list_pipelines()
+        if key in running:
+            raise ConfigurationError(f"pipeline {key} is running: stop it first, or give this one another id")
+        if len(running) >= self._most:
+            raise ConfigurationError(
+                f"{len(running)} pipelines are running, and no more may: stop one, or raise max_concurrent_pipelines"
+            )
+        pipeline = self._builder.build(spec)
         self._forget(key)
-        self._jobs[key] = job
-        self._supervisor.start_soon(job.run)
+        self._jobs[key] = job = _Job(pipeline)
+        tasks.start_soon(self._run, key, job, pipeline)
         return key
 
+    async def list_pipelines(self) -> list[str]:
+        """Return the keys of the pipelines that are running."""
+        return [key for key, job in self._jobs.items() if not job.finished.is_set()]
+
+    async def get_pipeline_status(self, key: str) -> PipelineStatus:
+        """Return how a pipeline is, or was when it ended.
+
+        Raises:
+            ConfigurationError: There is no such pipeline.
+        """
+        return await self._job(key).status()
+
     async def delete_pipeline(self, key: str) -> None:
-        """Stop a pipeline gracefully and forget it, however it ended.
+        """Stop a pipeline gracefully, wait until all that it accepted is committed, and forget it.
 
         Raises:
             ConfigurationError: There is no such pipeline.
@@ -121,9 +147,8 @@ class PipelineService:
             ConfigurationError: There is no such pipeline.
             MarketDataError: The pipeline failed.
         """
-        job = self._job(key)
-        job.stop()
-        return await job.wait()
+        self._job(key).stop()
+        return await self.wait_pipeline(key)
 
     async def wait_pipeline(self, key: str) -> PipelineResult:
         """Wait until a pipeline has ended.
@@ -135,26 +160,20 @@ class PipelineService:
             ConfigurationError: There is no such pipeline, or the service was closed at once.
             MarketDataError: The pipeline failed.
         """
-        return await self._job(key).wait()
+        job = self._job(key)
+        await job.finished.wait()
+        if job.error is not None:
+            raise job.error
+        if job.result is None:
+            raise ConfigurationError(f"pipeline {key} was cancelled with its runtime")
+        return job.result
 
-    async def list_pipelines(self) -> list[str]:
-        """Return the keys of the pipelines that are running."""
-        return self._running()
-
-    async def get_pipeline_status(self, key: str) -> PipelineStatus:
-        """Return how a pipeline is, or was when it ended.
-
-        Raises:
-            ConfigurationError: There is no such pipeline.
-        """
-        return await self._job(key).status()
-
-    def look(self) -> dict[str, PipelineStatus]:
+    async def statuses(self) -> dict[str, PipelineStatus]:
         """Return how each pipeline is, by key; those that ended too, the last 100."""
-        return {key: job.look() for key, job in self._jobs.items()}
+        return {key: await job.status() for key, job in self._jobs.items()}
 
     def errors(self) -> dict[str, str]:
-        """Return why pipelines failed, by key."""
+        """Return by key why pipelines failed."""
         return {key: str(job.error) for key, job in self._jobs.items() if job.error is not None}
 
     def stop_all(self) -> None:
@@ -162,27 +181,25 @@ class PipelineService:
         for job in self._jobs.values():
             job.stop()
 
-    def _running(self) -> list[str]:
-        return [key for key, job in self._jobs.items() if job.is_running]
-
-    def _admit(self, key: str) -> None:
-        running, limit = self._running(), self.config.max_concurrent_pipelines
-        if key in running:
-            raise ConfigurationError(f"pipeline {key} is running: stop it first, or give this one another id")
-        if len(running) >= limit:
-            raise ConfigurationError(
-                f"{len(running)} pipelines are running, and max_concurrent_pipelines is {limit}: stop one, or raise it"
-            )
-
-    def _job(self, key: str) -> Job:
+    def _job(self, key: str) -> _Job:
         try:
             return self._jobs[key]
         except KeyError:
             raise ConfigurationError(f"no pipeline {key!r}: {nearest(key, self._jobs)}") from None
 
+    async def _run(self, key: str, job: _Job, pipeline: StreamingPipeline) -> None:
+        try:
+            job.result = await pipeline.run()
+        except FOREIGN as error:  # one pipeline's crash is nobody else's
+            job.error = error
+            _log.error("pipeline %s failed: %s", key, error, exc_info=not isinstance(error, MarketDataError))
+        finally:
+            job.pipeline = await pipeline.status()
+            job.finished.set()
+
     def _forget(self, key: str) -> None:
         """Forget the pipeline of that key, and the oldest of too many that have ended."""
         self._jobs.pop(key, None)
-        ended = [key for key, job in self._jobs.items() if not job.is_running]
+        ended = [key for key, job in self._jobs.items() if job.finished.is_set()]
         for old in ended[: max(0, len(ended) - KEPT + 1)]:
             del self._jobs[old]

@@ -1,45 +1,64 @@
-"""The task that owns all others of a runtime or service, so that they live in no user's task."""
+"""The supervisor: one task that owns all others, started and ended from whatever task."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, Literal, TypeVar, TypeVarTuple
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Literal, TypeVar
 
 import anyio
+import anyio.abc
 
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.source.guard import FOREIGN
 
 T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
 
-LifeState = Literal["new", "running", "closed"]
+
+class _Call(Generic[T]):
+    """Work that somebody waits for."""
+
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
+        self.done = anyio.Event()
+        self.answers: list[T] = []
+        self.error: BaseException | None = None
+        self._work = work
+        self._scope = anyio.CancelScope()
+
+    def end(self) -> None:
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        try:
+            with self._scope:
+                self.answers.append(await self._work())
+        except FOREIGN as error:
+            self.error = error
+        finally:
+            self.done.set()
 
 
 class Supervisor:
-    """A task group in a task of its own; starting, stopping and using it work from any task of one event loop.
+    """Holds a task group in a task of its own, so that neither cancellation nor a crash of one user reaches another.
 
     Attributes:
-        state: Whether it runs.
+        state: "new", "running" or "closed".
     """
 
-    def __init__(self, what: str, use: str, on_stop: Callable[[], None]) -> None:
-        """Prepare it.
+    def __init__(self, owner: str, *, closing: Callable[[], None]) -> None:
+        """Prepare it; nothing runs yet.
 
         Args:
-            what: Whose it is, for messages: "runtime".
-            use: How that is used, for messages: "async with PipelineRuntime() as runtime".
-            on_stop: Asks all that runs to end, soon; it is waited for.
+            owner: The class it is for, for messages.
+            closing: Told when the end begins: asks what runs to end.
         """
-        self.state: LifeState = "new"
-        self._what = what
-        self._use = use
-        self._on_stop = on_stop
-        self._calls: set[_Call[Any]] = set()
+        self.state: Literal["new", "running", "closed"] = "new"
+        self._owner = owner
+        self._on_closing = closing
         self._closing = anyio.Event()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._task: asyncio.Task[None] | None = None
+        self._calls: set[_Call[Any]] = set()
 
     async def start(self) -> None:
         """Start the task.
@@ -48,10 +67,10 @@ class Supervisor:
             ConfigurationError: It was started before.
         """
         if self.state != "new":
-            raise ConfigurationError(f"this {self._what} is {self.state}: make a new one")
+            raise ConfigurationError(f"this {self._owner} is {self.state}: make a new one")
         self.state = "running"
         ready = anyio.Event()
-        self._task = asyncio.create_task(self._supervise(ready), name=f"market-data-pipeline {self._what}")
+        self._task = asyncio.create_task(self._run(ready), name=f"{self._owner} supervisor")
         try:
             await ready.wait()
         except BaseException:
@@ -59,7 +78,7 @@ class Supervisor:
             raise
 
     async def stop(self) -> None:
-        """Ask all to end and wait until it has. Idempotent.
+        """Ask all that runs to end, and return when it has. Idempotent.
 
         A cancel scope around it does not cut that short; a task that is cancelled meanwhile ends everything at once.
 
@@ -78,72 +97,50 @@ class Supervisor:
                     self._tasks.cancel_scope.cancel()
                 raise
 
-    def check(self) -> anyio.abc.TaskGroup:
-        """Return the task group.
+    @property
+    def tasks(self) -> anyio.abc.TaskGroup:
+        """Where work is started.
 
         Raises:
-            ConfigurationError: It does not run.
+            ConfigurationError: It is not running.
         """
         if self.state != "running" or self._tasks is None:
-            raise ConfigurationError(f"this {self._what} is {self.state}: use it inside `{self._use}`")
+            raise ConfigurationError(
+                f"this {self._owner} is {self.state}: use it inside `async with {self._owner}() as …`"
+            )
         return self._tasks
 
-    def start_soon(self, work: Callable[[*Ts], Coroutine[Any, Any, None]], *args: *Ts) -> None:
-        """Run something that raises nothing; raises what `check` raises."""
-        self.check().start_soon(work, *args)
-
-    async def call(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run something in the supervisor's care and wait for it: whoever is cancelled cancels it, and goes on.
+    async def call(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run something in the supervisor's own task group; when the caller is cancelled, so is that.
 
         Returns:
             What it returns.
 
         Raises:
-            ConfigurationError: It does not run, or was stopped meanwhile.
+            ConfigurationError: It is not running, or ended before the answer came.
             BaseException: What it raises.
         """
         call = _Call(work)
-        self.start_soon(call.run)
+        self.tasks.start_soon(call.run)
         self._calls.add(call)
         try:
             await call.done.wait()
+        except BaseException:
+            call.end()
+            raise
         finally:
-            call.stop()
             self._calls.discard(call)
         if call.error is not None:
             raise call.error
-        if not call.results:
-            raise ConfigurationError(f"this {self._what} was closed meanwhile")
-        return call.results[0]
+        if not call.answers:
+            raise ConfigurationError(f"this {self._owner} was closed before the answer came: ask again in a new one")
+        return call.answers[0]
 
-    async def _supervise(self, ready: anyio.Event) -> None:
+    async def _run(self, ready: anyio.Event) -> None:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             ready.set()
             await self._closing.wait()
-            self._on_stop()
             for call in self._calls:
-                call.stop()
-
-
-class _Call(Generic[T]):
-    """One piece of work and what came of it."""
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        self.work = work
-        self.done: anyio.Event = anyio.Event()
-        self.results: list[T] = []
-        self.error: BaseException | None = None
-        self._scope: anyio.CancelScope = anyio.CancelScope()
-
-    async def run(self) -> None:
-        try:
-            with self._scope:
-                self.results.append(await self.work())
-        except FOREIGN as error:
-            self.error = error
-        finally:
-            self.done.set()
-
-    def stop(self) -> None:
-        self._scope.cancel()
+                call.end()
+            self._on_closing()

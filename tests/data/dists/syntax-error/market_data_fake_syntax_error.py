@@ -1,0 +1,3 @@
+"""Is written for no Python that there is."""
+
+plugin = print "hello"
