@@ -89,7 +89,7 @@ def _explain(location: Location, mistakes: Sequence[Any], model: type[BaseModel]
     quotes = ": write it in quotes" if first["type"] == "string_type" and len(mistakes) == 1 else ""
     what = " or ".join(mistake["msg"].removeprefix("Value error, ") for mistake in mistakes)
     shown = "" if isinstance(first["input"], Mapping) else f", not {first['input']!r:.100}"
-    return f"{key or 'settings'}: {what}{shown}{quotes}"
+    return f"{key}: {what}{shown}{quotes}" if key else f"{what}{shown}"
 
 
 def _fields(model: type[BaseModel], location: Location) -> Collection[str]:

@@ -10,7 +10,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Kind
+from market_data_pipeline.pipeline.overrides import PipelineOverrides, Stage
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 
@@ -74,7 +76,35 @@ class PipelineSpec(BaseModel):
         default=None,
         description="When the source is faster than the sink. Left out: block if it can wait, else drop_oldest.",
     )
+    queue_rows: int = Field(default=100_000, gt=0, description="How many rows wait between source and operators.")
     drain_timeout_sec: float = Field(default=20.0, gt=0, description="How long a graceful stop may take.")
+    overrides: PipelineOverrides | None = Field(
+        default=None, description="Settings under their names in earlier programs, which become those above."
+    )
+
+    @model_validator(mode="after")
+    def _fold(self) -> Self:
+        """Put overrides where they belong, and keep none: two specs of the same work are equal."""
+        if self.overrides is not None:
+            for override, stage, setting, value in self.overrides.settings():
+                self._set(override, stage, setting, value)
+            self.__dict__.update(self.overrides.fields(), overrides=None)
+        return self
+
+    def _set(self, override: str, stage: Stage, setting: str, value: Any) -> None:
+        there: One | Many = getattr(self, stage.kind)
+        components = there if isinstance(there, tuple) else (there,)
+        names = [component.name for component in components]
+        if names.count(stage.name) != 1:
+            raise ConfigurationError(
+                f"is for one {stage.kind} named {stage.name!r}, and this pipeline has {', '.join(names) or 'none'}: "
+                f"leave it out, or choose that {stage.kind}",
+                where=f"overrides.{override}",
+            )
+        index = names.index(stage.name)
+        changed = Component(name=stage.name, settings={**components[index].settings, setting: value})
+        several = (*components[:index], changed, *components[index + 1 :])
+        self.__dict__[stage.kind] = several if isinstance(there, tuple) else changed
 
     @model_validator(mode="after")
     def _name(self) -> Self:
