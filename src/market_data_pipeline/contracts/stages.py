@@ -84,7 +84,10 @@ class Batcher(Protocol):
 class Sink(Protocol):
     """Writes items somewhere. Used by one task; `write` may buffer, `commit` is the promise."""
 
-    guarantee: Literal["best_effort", "at_least_once", "effectively_once"]
+    @property
+    def guarantee(self) -> Literal["best_effort", "at_least_once", "effectively_once"]:
+        """What it promises of the rows that it was given."""
+        ...
 
     async def open(self, pipeline: str) -> tuple[str, bytes] | None:
         """Get ready for the pipeline of that name; return the last committed (position, state) if it keeps them."""

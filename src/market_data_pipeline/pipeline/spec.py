@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -38,6 +38,8 @@ def _components(value: object) -> object:
 
 One = Annotated[Component, BeforeValidator(_component)]
 Many = Annotated[tuple[One, ...], BeforeValidator(_components)]
+Named = str | Component | Mapping[str, Any]
+"""How a person may write a component."""
 Symbol = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -81,6 +83,29 @@ class PipelineSpec(BaseModel):
     overrides: PipelineOverrides | None = Field(
         default=None, description="Settings under their names in earlier programs, which become those above."
     )
+
+    if TYPE_CHECKING:  # pydantic turns names into components and lists into tuples, which checkers do not see
+
+        def __init__(
+            self,
+            *,
+            source: Named,
+            sink: Named | Sequence[Named],
+            version: Literal[1] = 1,
+            tenant_id: str = "default",
+            pipeline_id: str = "",
+            symbols: Sequence[str] = (),
+            kinds: Iterable[Kind] | None = None,
+            operator: Named | Sequence[Named] | None = None,
+            batcher: Named = "hybrid",
+            duration_sec: float | None = None,
+            count: int | None = None,
+            allowed_lateness_sec: float = 2.0,
+            on_full: Literal["block", "drop_oldest", "drop_newest", "conflate", "fail"] | None = None,
+            queue_rows: int = 100_000,
+            drain_timeout_sec: float = 20.0,
+            overrides: PipelineOverrides | Mapping[str, Any] | None = None,
+        ) -> None: ...
 
     @model_validator(mode="after")
     def _fold(self) -> Self:
