@@ -1,9 +1,10 @@
 """Programs for the earlier system, as their users wrote them: each runs unchanged, in a process and folder of its own.
 
-What stands here is what the migration page calls unchanged; the calls of the runtime have a file of their own.
+What stands here is what the migration page says to work unchanged.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -175,6 +176,44 @@ asyncio.run(main())
 >>> [108.0, 109.0]
 >>> None
 """,
+    "a runtime, in a block": """
+import asyncio
+from market_data_pipeline import PipelineSpec
+from market_data_pipeline.orchestration import PipelineRuntime
+
+async def main():
+    async with PipelineRuntime() as runtime:
+        async for quote in runtime.stream_quotes(["AAPL"]):
+            print(quote.symbol, quote.source, quote.price > 0)
+            break
+        spec = PipelineSpec(
+            tenant_id="acme", pipeline_id="quotes", source="synthetic", symbols=["AAPL"], operator="bars", sink="store"
+        )
+        key = await runtime.run_pipeline(spec)
+        print(key, await runtime.list_pipelines())
+        await runtime.stop_pipeline(key)
+        print(await runtime.list_pipelines())
+
+asyncio.run(main())
+>>> AAPL synthetic True
+>>> acme:quotes ['acme:quotes']
+>>> []
+""",
+    "a runtime, by hand": """
+import asyncio
+from market_data_pipeline.orchestration.runtime import PipelineRuntime
+
+async def main():
+    runtime = PipelineRuntime()
+    await runtime.initialize()
+    try:
+        print(await runtime.list_pipelines())
+    finally:
+        await runtime.shutdown()
+
+asyncio.run(main())
+>>> []
+""",
     "what comes with a plugin or not at all": """
 try:
     from market_data_pipeline.sink import DatabaseSink
@@ -196,6 +235,9 @@ print(hasattr(market_data_pipeline.operator, "Nothing"), hasattr(market_data_pip
 >>> False False
 """,
 }
+
+SAID = re.compile("has no effect: |^no provider is configured: ")
+"""What may be warned of."""
 
 SHARED = """
 import os
@@ -233,7 +275,7 @@ def test_a_program_for_the_earlier_system_runs_unchanged(name, tmp_path):
         check=False,
     )
     assert done.stdout.splitlines() == "\n".join(expected).splitlines(), done.stderr
-    assert (done.returncode, [line for line in done.stderr.splitlines() if "has no effect" not in line]) == (0, [])
+    assert (done.returncode, [line for line in done.stderr.splitlines() if not SAID.search(line)]) == (0, [])
 
 
 def test_the_command_is_called_mdp():
