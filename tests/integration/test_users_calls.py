@@ -71,9 +71,9 @@ print(asyncio.run(pipeline.run()).reason)
     "overrides of sinks that there are not": """
 from market_data_pipeline import PipelineOverrides, PipelineSpec
 
-for overrides in (PipelineOverrides(kafka_bootstrap="host:9092"), PipelineOverrides(database_dsn="postgresql://")):
+for names in ({"kafka_bootstrap": "host:9092"}, {"database_dsn": "postgresql://"}):
     try:
-        PipelineSpec(source="synthetic", sink="store", overrides=overrides)
+        PipelineSpec(source="synthetic", sink="store", overrides=PipelineOverrides(**names))
     except ValueError as error:
         print(*[word for word in ("overrides.kafka_bootstrap", "'kafka'", "PostgreSQL") if word in str(error)])
 >>> overrides.kafka_bootstrap 'kafka'

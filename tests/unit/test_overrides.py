@@ -67,16 +67,17 @@ def test_an_override_takes_the_place_of_a_setting_and_leaves_the_others():
         (PLAIN | {"operator": ["bars", "bars"]}, {"bar_window_sec": 5}, "this pipeline has bars, bars: leave"),
         (PLAIN | {"batcher": "other"}, {"batch_size": 5}, "is for one batcher named 'hybrid', and"),
         (PLAIN, {"kafka_topic": "x"}, "is for one sink named 'kafka', and this pipeline has store"),
-        (PLAIN, {"database_dsn": "x"}, "overrides.database_dsn: the database sink comes with the PostgreSQL plugin"),
-        (PLAIN, {"ticks_per_sek": 5}, "overrides: no override is named 'ticks_per_sek'; did you mean 'ticks_per_sec'"),
+        (PLAIN, {"database_dsn": "x"}, "overrides: database_dsn: the database sink comes with the PostgreSQL plugin"),
+        (PLAIN, {"ticks_per_sek": 5}, "unknown key 'overrides.ticks_per_sek'; did you mean 'ticks_per_sec'"),
         (PLAIN, {"bar_window_sec": 0.5}, "bar_window_sec: Input should be greater than or equal to 1, not 0.5"),
         (PLAIN, {"drop_policy": "old"}, "drop_policy: Input should be 'oldest', 'newest' or 'block', not 'old'"),
+        (PLAIN, 5, "overrides: Input should be a valid dictionary"),
         (PLAIN, {"batch_size": 0}, "overrides.batch_size: Input should be greater than 0, not 0"),
     ],
 )
 def test_what_cannot_have_an_effect_says_what_to_do(values, overrides, message):
     with pytest.raises(ConfigurationError) as caught:
-        spec(values, **overrides)
+        parse_spec(values | {"overrides": overrides})
     assert message in str(caught.value)
 
 
@@ -102,3 +103,9 @@ def test_a_spec_with_overrides_has_the_name_of_the_work_that_it_does():
     clean = parse_spec(PLAIN | {"operator": component("bars", interval="1m")})
     made = PipelineSpec(**PLAIN, overrides=PipelineOverrides(bar_window_sec=60))
     assert (made.pipeline_id, made.overrides) == (clean.pipeline_id, None)
+
+
+def test_a_mistake_shows_no_secret():
+    with pytest.raises(ValueError, match="database_password: the database sink comes with") as caught:
+        PipelineSpec(**PLAIN, overrides={"database_password": "hunter2"})
+    assert "hunter2" not in str(caught.value)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from market_data_pipeline.batcher import DROP_POLICIES, DropPolicy
-from market_data_pipeline.errors import ConfigurationError, nearest
+from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import format_interval
 
 _BATCH_ROWS: Final = 500
@@ -52,7 +52,7 @@ class PipelineOverrides(BaseModel):
     A spec takes them and keeps none: each becomes the setting of a component, or a field of the spec itself.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", frozen=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     ticks_per_sec: float | None = Field(default=None, gt=0, description="`rate` of the source `synthetic`.")
     pacing_max_per_sec: float | None = Field(default=None, gt=0, description="Has no effect, and a warning says so.")
@@ -77,25 +77,20 @@ class PipelineOverrides(BaseModel):
     kafka_bootstrap: str | None = Field(default=None, description="`bootstrap` of the sink `kafka`, of a plugin.")
     kafka_topic: str | None = Field(default=None, description="`topic` of the sink `kafka`, of a plugin.")
 
-    @model_validator(mode="after")
-    def _check_names(self) -> Self:
-        for name in self.model_extra or {}:
-            if not name.startswith("database_"):
-                raise ConfigurationError(f"no override is named {name!r}; {nearest(name, type(self).model_fields)}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_database(cls, values: Any) -> Any:
+        for name in values if isinstance(values, Mapping) else ():
+            if str(name).startswith("database_"):
+                raise ConfigurationError(
+                    "the database sink comes with the PostgreSQL plugin, which there is not yet: leave this out, and "
+                    "write to the sink 'store' or 'parquet'",
+                    where=str(name),
+                )
+        return values
 
     def settings(self) -> Iterator[tuple[str, Stage, str, Any]]:
-        """Yield what becomes the setting of a component: override, component, setting, value.
-
-        Raises:
-            ConfigurationError: An override concerns a component that there is not yet.
-        """
-        for override in self.model_extra or {}:
-            raise ConfigurationError(
-                "the database sink comes with the PostgreSQL plugin, which there is not yet: leave this out, and write "
-                "to the sink 'store' or 'parquet'",
-                where=f"overrides.{override}",
-            )
+        """Yield what becomes the setting of a component: override, component, setting, value."""
         for override, (stage, setting) in _SETTINGS.items():
             if (value := getattr(self, override)) is not None:
                 yield override, stage, setting, format_interval(round(value * 1e9)) if setting == "interval" else value

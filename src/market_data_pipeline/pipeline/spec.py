@@ -49,7 +49,9 @@ class PipelineSpec(BaseModel):
     A stage is a name, or a name with settings; `operator` and `sink` also take a list.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, ser_json_inf_nan="constants", hide_input_in_errors=True
+    )
 
     version: Literal[1] = Field(default=1, description="The version of this format.")
     tenant_id: str = Field(default="default", description="On whose behalf it runs.", pattern=ID_PATTERN)
