@@ -86,7 +86,7 @@ class Sink(Protocol):
 
     @property
     def guarantee(self) -> Literal["best_effort", "at_least_once", "effectively_once"]:
-        """What becomes of rows when the program dies."""
+        """What it promises of the rows that it was given."""
         ...
 
     async def open(self, pipeline: str) -> tuple[str, bytes] | None:

@@ -19,7 +19,7 @@ import anyio
 import attrs
 
 from market_data_pipeline.batcher import HybridBatcher
-from market_data_pipeline.channel import Channel
+from market_data_pipeline.channel import Channel, Policy
 from market_data_pipeline.contracts import Batcher, Operator, Sink
 from market_data_pipeline.errors import BatcherError, ConfigurationError, SinkError
 from market_data_pipeline.model import Batch, Refused, StreamItem
@@ -33,6 +33,8 @@ from market_data_pipeline.source.guard import FOREIGN, contract_errors, run_fore
 
 LEDGER_CHECK_NS = 10_000_000_000
 RESCUE_SEC = 2.0
+LATENESS_NS = 2_000_000_000
+QUEUE_ROWS = 100_000
 
 Reason = Literal["end", "count", "duration", "stopped", "failed"]
 State = Literal["new", "running", "draining", "done", "failed"]
@@ -84,7 +86,7 @@ class StreamingPipeline:
         sinks = sink if isinstance(sink, Sequence) else [sink]
         self.intake: Intake = Intake(source, self.ctx.count)
         """Takes from the source."""
-        self._entry = Entry(self.intake.name, self.ctx.allowed_lateness_ns)
+        self._entry = Entry(self.intake.name, _lateness(self.ctx, operators))
         self._stages = [Stage(one, self.intake.name, self.ctx.clock) for one in operators]
         self._batcher = batcher or HybridBatcher(clock=self.ctx.clock)
         self._outputs = [Output(one) for one in sinks]
@@ -193,12 +195,13 @@ class StreamingPipeline:
 
     async def _flow(self, duration_sec: float | None) -> None:
         capabilities = self.intake.capabilities
+        policy: Policy | None = self.ctx.on_full or getattr(self._batcher, "on_full", None)
         self._channel = channel = Channel(
             self.intake.name,
             self.ctx.clock,
-            max_rows=self.ctx.max_rows,
+            max_rows=self.ctx.max_rows or getattr(self._batcher, "queue_rows", None) or QUEUE_ROWS,
             max_bytes=self.ctx.max_bytes,
-            policy=self.ctx.on_full or ("block" if capabilities.pausable else "drop_oldest"),
+            policy=policy or ("block" if capabilities.pausable else "drop_oldest"),
         )
         if capabilities.unbounded:
             self._commit_at = self._in(self.ctx.commit_sec)
@@ -340,3 +343,10 @@ class StreamingPipeline:
     def _check_ledger(self) -> None:
         for mismatch in self.ledger.mismatches():
             _log.error("the ledger of pipeline %s does not add up: %s", self.ctx.pipeline_id, mismatch)
+
+
+def _lateness(ctx: PipelineContext, operators: Sequence[Operator]) -> int:
+    """Return how late a row may be, int ns: no operator waits for rows that the entry puts aside."""
+    if ctx.allowed_lateness_ns is not None:
+        return ctx.allowed_lateness_ns
+    return max([LATENESS_NS, *(getattr(one, "allowed_lateness_ns", 0) for one in operators)])
