@@ -50,14 +50,19 @@ def _time(_context: click.Context, _option: click.Parameter, text: str | None) -
 
 @click.command(short_help="Look at the bars of a dataset.")
 @click.argument("path", required=False, type=click.Path(path_type=Path))
-@click.option("--symbol", "symbols", multiple=True, metavar="SYMBOL", help="Of this symbol; may be given several times.")
+@click.option(
+    "--symbol", "symbols", multiple=True, metavar="SYMBOL", help="Of this symbol; may be given several times."
+)
 @click.option("--interval", callback=_interval, metavar="TIME", help="Of this length: 1s, 1m; made from shorter ones.")
 @click.option("--provider", metavar="NAME", help="From this provider alone.")
 @click.option("--basis", type=click.Choice(["trade", "bid", "ask", "mid"]), help="Of these prices alone.")
 @click.option("--start", callback=_time, metavar="TIME", help="None that begins earlier: 2024-01-02T14:30:00Z.")
 @click.option("--end", callback=_time, metavar="TIME", help="None that begins at that time or later.")
 @click.option(
-    "--last", type=click.IntRange(1, MOST), metavar="N", help=f"The newest N of each symbol; {ROWS}, or what fits a chart."
+    "--last",
+    type=click.IntRange(1, MOST),
+    metavar="N",
+    help=f"The newest N of each symbol; {ROWS}, or what fits a chart.",
 )
 @click.option("--chart", is_flag=True, help="Draw candles.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
@@ -87,8 +92,7 @@ def bars(
       mdp bars ./data --symbol AAPL --interval 1m --last 50
       mdp bars ./data --symbol AAPL --interval 1m --chart
     """  # noqa: D301 - click takes the character \b for "as it stands"
-    if chart + as_json + as_list > 1:
-        raise click.UsageError("--chart, --json and --list exclude each other")
+    _check_forms(chart, as_json, as_list)
     from market_data_pipeline.dataset import BarQuery, find_folders
 
     folders = find_folders(_dataset() if path is None else path.expanduser())
@@ -106,13 +110,21 @@ def bars(
         last=last or (console.width if chart else ROWS),
     )
     found = query.run(folders)
-    if not any(one.bars for one in found):
-        click.echo("mdp: there are no bars in that time", err=True)
-    elif as_json:
+    if as_json:
         _print_json(found)
     else:
         for one in found:
             console.print(_chart(one, console) if chart else _table(one))
+
+
+def _check_forms(*forms: bool) -> None:
+    """Check that at most one form is asked for.
+
+    Raises:
+        click.UsageError: There are several.
+    """
+    if sum(forms) > 1:
+        raise click.UsageError("--chart, --json and --list exclude each other")
 
 
 def _dataset() -> Path:
@@ -159,7 +171,7 @@ def _chart(found: Found, console: Console) -> RenderableType:
 
     from market_data_pipeline.cli.candles import draw
 
-    room = console.height - 1 if console.is_terminal else 24
+    room = console.height - 2 if console.is_terminal else 24
     ascii_only = not (console.encoding or "").lower().startswith("utf")
     colour = console.color_system is not None
     return Text("\n").join(draw(found, console.width, room, colour=colour, ascii_only=ascii_only))

@@ -15,7 +15,7 @@ from market_data_pipeline.model import SCALE, Bar, to_text
 _DAY_NS = 86_400_000_000_000
 _MINUTE_NS = 60_000_000_000
 _LEAST_HEIGHT = 8
-_AROUND = 4
+_AROUND = 3
 """Lines around the candles: title, volume, axis of time."""
 _STEPS = (1, 2, 5)
 
@@ -25,6 +25,13 @@ _HOLLOW = _BLOCKS | {"22": "┃", "20": "╹", "02": "╻", "21": "╿", "12": "
 """A rising bar where there is no colour."""
 _ASCII = {"00": " ", "11": "|", "10": "'", "01": ".", "22": "#", "20": "#", "02": "#", "21": "#", "12": "#"}
 _ASCII_HOLLOW = _ASCII | {"22": "O", "20": "O", "02": "O", "21": "O", "12": "O"}
+_LETTERS = {
+    (False, False): _BLOCKS,
+    (False, True): _HOLLOW,
+    (True, False): _ASCII,
+    (True, True): _ASCII_HOLLOW,
+}
+"""By whether only ASCII may be used, and whether the body is hollow."""
 _VOLUMES = " ▁▂▃▄▅▆▇█"
 _ASCII_VOLUMES = " .:-=+*#"
 
@@ -75,6 +82,8 @@ def draw(found: Found, width: int, height: int, *, colour: bool = True, ascii_on
         made.append(text.append(" " * (room - len(columns) * step) + " " + labels.get(line, "")))
     made.append(Text(_volumes(bars, step, ascii_only=ascii_only), style="dim" if colour else ""))
     made.append(Text(_times(bars, step, room)))
+    for text in made:
+        text.truncate(max(1, width))
     return made
 
 
@@ -82,10 +91,8 @@ def _candle(bar: Bar, scale: _Scale, *, colour: bool, ascii_only: bool) -> list[
     """Return the characters of one bar, from the bottom up."""
     rising = bar.close_px >= bar.open_px
     style = "" if not colour else "green" if rising else "red"
-    if rising and not colour:
-        letters = _ASCII_HOLLOW if ascii_only else _HOLLOW
-    else:
-        letters = _ASCII if ascii_only else _BLOCKS
+    hollow = rising and not colour
+    letters = _LETTERS[ascii_only, hollow]
     low, high = scale.at(bar.low_px), scale.at(bar.high_px)
     bottom, top = scale.at(min(bar.open_px, bar.close_px)), scale.at(max(bar.open_px, bar.close_px))
     halves = [_BODY if bottom <= half <= top else _WICK * (low <= half <= high) for half in range(scale.halves)]
@@ -96,10 +103,7 @@ def _labels(scale: _Scale, lines: int) -> dict[int, str]:
     """Return round prices by the line that they lie on, at most one for three lines."""
     span = scale.high - scale.low
     step = next(
-        nice * 10**power
-        for power in range(19)
-        for nice in _STEPS
-        if nice * 10**power * max(1, lines // 3) >= span
+        nice * 10**power for power in range(19) for nice in _STEPS if nice * 10**power * max(1, lines // 3) >= span
     )
     first = -(-scale.low // step) * step
     prices = range(first, scale.high + 1, step) or (scale.low,)

@@ -55,16 +55,19 @@ class BarReader:
         def may_have(group: Any) -> bool:
             first, last = _range(group, "start", (start, start))
             low, high = _range(group, "symbol", ("", None))
-            return first < end and last >= start and any(low <= one and (high is None or one <= high) for one in symbols)
+            return (
+                first < end and last >= start and any(low <= one and (high is None or one <= high) for one in symbols)
+            )
 
         folders = [folder for folder in self._folders if start // DAY_NS <= folder.day <= end // DAY_NS]
         wanted = pa.array(symbols)
         found: Bars = {}
         for table in self._tables(folders, may_have):
             at = table["start"]
-            mask = pc.and_(pc.and_(pc.greater_equal(at, start), pc.less(at, end)), pc.is_in(table["symbol"], wanted))
+            in_time = pc.and_(pc.greater_equal(at, pa.scalar(start)), pc.less(at, pa.scalar(end)))
+            mask = pc.and_(in_time, pc.is_in(table["symbol"], wanted))
             if basis is not None:
-                mask = pc.and_(mask, pc.equal(table["basis"], basis))
+                mask = pc.and_(mask, pc.is_in(table["basis"], pa.array([basis])))
             for bar in _rows(table.filter(mask)):
                 bars = found.setdefault((bar.symbol, bar.basis), {})
                 bars[bar.start] = max(bar, bars.get(bar.start, bar), key=_quality)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -54,7 +54,7 @@ def _of_reader(reader: BarReader, interval: int, provider: str) -> list[Series]:
     found: dict[tuple[str, Basis], tuple[int, int, int]] = {}
     for table in reader.scan(["symbol", "basis", "start", "end"]):
         symbols, bases = (table[name].combine_chunks().dictionary_encode() for name in ("symbol", "basis"))
-        keys = list(product(symbols.dictionary.to_pylist(), bases.dictionary.to_pylist()))
+        keys: list[Any] = list(product(symbols.dictionary.to_pylist(), bases.dictionary.to_pylist()))
         index = symbols.indices.to_numpy() * len(bases.dictionary) + bases.indices.to_numpy()
         first, last = np.full(len(keys), 2**63 - 1), np.full(len(keys), -(2**63))
         np.minimum.at(first, index, table["start"].to_numpy())
