@@ -105,7 +105,11 @@ if __name__ == "__main__":
     pa.set_io_thread_count(1)
     every = bars()
     batches, few = in_batches(every), in_batches(every[:FEW])
-    ours, slow, file = "rows to Arrow, `to_arrow`", "rows to Arrow, `Table.from_pylist`", "rows into a Parquet file, the sink"
+    ours, slow, file = (
+        "rows to Arrow, `to_arrow`",
+        "rows to Arrow, `Table.from_pylist`",
+        "rows into a Parquet file, the sink",
+    )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "data")
         arms = {
@@ -113,7 +117,9 @@ if __name__ == "__main__":
             slow: lambda: as_dicts(few),
             file: lambda: written(batches, folder),
         }
-        assert [row for one in arrow(few) for row in one.to_pylist()] == [row for one in as_dicts(few) for row in one.to_pylist()]
+        assert [row for one in arrow(few) for row in one.to_pylist()] == [
+            row for one in as_dicts(few) for row in one.to_pylist()
+        ]
         assert written(batches, folder) == COUNT
         times = per_row(measure(arms, rounds=7), COUNT, **{slow: FEW})
     table = timed("sinks", "ns a bar", times, ours)
