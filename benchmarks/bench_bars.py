@@ -43,6 +43,7 @@ from market_data_pipeline.pipeline import StreamingPipeline
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 SYMBOLS = [f"S{number}" for number in range(100)]
+COUNT_OF_SYMBOLS = len(SYMBOLS)
 PER_SECOND = 5_000  # fifty ticks a bar
 ORIGIN = Origin("bench", "bench", 1, "synthetic")
 
@@ -221,9 +222,10 @@ def bytewax(rows):
 
 
 @numba.njit(cache=False)
-def compiled(symbol, ts, px, size, bars, seconds):
+def compiled(symbol, ts, px, size, bars):
     """Fill `bars`, by symbol and second: open, high, low, close, count in ints, volume and value in floats."""
     ints, floats = bars
+    seconds = len(ints) // COUNT_OF_SYMBOLS
     for index in range(len(ts)):
         at = symbol[index] * seconds + ts[index] // 1_000_000_000
         price = px[index]
@@ -246,7 +248,7 @@ def whole_arrays(batch):
     def run():
         ints = np.zeros((len(SYMBOLS) * seconds, 5), "i8")
         floats = np.zeros((len(SYMBOLS) * seconds, 2))
-        compiled(symbol, ts, px, size, (ints, floats), seconds)
+        compiled(symbol, ts, px, size, (ints, floats))
         return ints, floats
 
     return run

@@ -230,8 +230,8 @@ def longer(part, times):
     span = int(columns["ts_event"][-1] - columns["ts_event"][0]) + 1
     rises = {"ts_event": span, "ts_recv": span, "ordinal": COUNT}
     arrays = {
-        name: np.concatenate([columns[name] + rises.get(name, 0) * number for number in range(times)]).astype(columns[name].dtype)
-        for name in columns
+        name: np.concatenate([values + np.array(rises.get(name, 0) * number, values.dtype) for number in range(times)])
+        for name, values in ((name, columns[name]) for name in columns)
     }
     return part.from_columns(Columns(arrays, columns.words), part.origin)
 
@@ -292,7 +292,8 @@ def bench_rows(folder):
 
 
 def bench_bars(folder):
-    ours, duck, other = "files to bars, the replay through a pipeline", "DuckDB, SQL on the files", "Polars, `scan_parquet`"
+    ours = "files to bars, the replay through a pipeline"
+    duck, other = "DuckDB, SQL on the files", "Polars, `scan_parquet`"
     connection = duckdb.connect(config={"threads": 1})
     arms = {
         ours: lambda: to_bars(folder),
@@ -326,7 +327,6 @@ def bench_merge(folder, into, many):
     assert order == [row.ts_event for row in heap_merge(*rows, key=attrgetter("ts_event"))]
     assert drained(into) == (COUNT, True)
     times = per_row(measure(arms, rounds=3), COUNT)
-    del rows
     table = timed("merge", "ns a row", times, ours)
     asyncio.run(written([longer(part, TIMES) for part in parts], many))
     memory, more = peak(into), peak(many)

@@ -1,7 +1,7 @@
-"""Bars as row objects to Arrow and into Parquet files. Goals: at least 3 times as fast as pyarrow from dictionaries, and
-two million rows a second into files.
+"""Bars as row objects to Arrow and into Parquet files.
 
-What is made is the same: all columns of our files, which are read back and compared.
+What is made is the same: all columns of our files, compared value by value. Goals: at least 3 times as fast as pyarrow
+from dictionaries, and two million rows a second into files.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "performance.md"
-MISSING = "not measured"
+MISSING = "Not measured yet."
 
 
 def blocks(text):

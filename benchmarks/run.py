@@ -31,8 +31,9 @@ def facts():
     """Return what they run on, in lines."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     versions = (", ".join(f"{name} {version(name)}" for name in names) for names in (PEERS, BASE))
+    machine = f"{processor()}, {platform.system()}"
     return [
-        f"Measured on {time.strftime('%Y-%m-%d')}, on one core of {os.cpu_count()}, {processor()}, {platform.system()},",
+        f"Measured on {time.strftime('%Y-%m-%d')}, on one core of {os.cpu_count()}, {machine},",
         f"{python}; {next(versions)};",
         f"{next(versions)}.",
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -136,8 +136,8 @@ class _Rows(Generic[R]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> R:
-        return await self._stream.next()
+    def __anext__(self) -> Coroutine[Any, Any, R]:
+        return self._stream.next()  # one coroutine a row, not two
 
     def __del__(self) -> None:
         self._stream.stop()
