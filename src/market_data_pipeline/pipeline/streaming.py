@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from math import inf
@@ -22,7 +23,7 @@ from market_data_pipeline.batcher import HybridBatcher
 from market_data_pipeline.channel import Channel, Policy
 from market_data_pipeline.contracts import Batcher, Operator, Sink
 from market_data_pipeline.errors import BatcherError, ConfigurationError, SinkError
-from market_data_pipeline.model import Batch, Refused, StreamItem
+from market_data_pipeline.model import Batch, Connected, ControlEvent, Refused, StreamItem, Watermark
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.entry import Entry
 from market_data_pipeline.pipeline.intake import Intake, Source
@@ -35,6 +36,7 @@ LEDGER_CHECK_NS = 10_000_000_000
 RESCUE_SEC = 2.0
 LATENESS_NS = 2_000_000_000
 QUEUE_ROWS = 100_000
+EVENTS_KEPT = 16
 
 Reason = Literal["end", "count", "duration", "stopped", "failed"]
 State = Literal["new", "running", "draining", "done", "failed"]
@@ -66,6 +68,8 @@ class PipelineStatus:
     """Of the newest row that went through, int ns; 0 before the first row."""
     progress: float | None
     """Which part of the source is done, from 0 to 1, where its end is known."""
+    events: tuple[ControlEvent, ...] = ()
+    """The last control events of the source, the newest last: a few, without those that belong to any stream."""
 
 
 class StreamingPipeline:
@@ -98,6 +102,7 @@ class StreamingPipeline:
         self._draining: anyio.CancelScope | None = None
         self._errors: list[Exception] = []
         self._commit_at: int | None = None
+        self._events: deque[ControlEvent] = deque(maxlen=EVENTS_KEPT)
 
     @property
     def ledger(self) -> Ledger:
@@ -179,6 +184,7 @@ class StreamingPipeline:
             watermark=self._entry.watermark,
             ts_recv=self._entry.ts_recv,
             progress=await self._progress(),
+            events=tuple(self._events),
         )
 
     async def _progress(self) -> float | None:
@@ -257,7 +263,9 @@ class StreamingPipeline:
                 parts = list(self._entry.take(item))
             self._waiting -= len(item)
             self._accepted += len(item)
-        elif isinstance(item, Refused):
+        elif not isinstance(item, Watermark | Connected):
+            self._events.append(item)
+        if isinstance(item, Refused):
             symbols = ", ".join(sorted(item.symbols or ())) or "some symbols"
             _log.warning("%s does not serve %s: %s", self.intake.name, symbols, item.error)
         await self._emit(parts, self._stages)

@@ -32,13 +32,14 @@ class RowPump:
 
     async def fill(self) -> None:
         """Take rows from the source until it ends."""
-        rows = self._rows
+        rows, append = self._rows, self._rows.append
         async with aclosing(self._source.stream()) as stream:
             async for row in stream:
-                if not rows:
+                append(row)
+                count = len(rows)
+                if count == 1:
                     self._filled.set()
-                rows.append(row)
-                if len(rows) == MAX_ROWS:
+                elif count == MAX_ROWS:
                     await self._emptied.wait()
 
     def end(self) -> None:
