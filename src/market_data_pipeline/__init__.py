@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from market_data_pipeline.pipeline import (
         PipelineBuilder,
         PipelineContext,
+        PipelineOverrides,
         PipelineResult,
         PipelineSpec,
         StreamingPipeline,
@@ -46,6 +47,7 @@ __all__ = [
     "Outcome",
     "PipelineBuilder",
     "PipelineContext",
+    "PipelineOverrides",
     "PipelineResult",
     "PipelineRuntime",
     "PipelineSpec",
@@ -82,6 +84,7 @@ _ROOMS: Final = {
     "pipeline": (
         "PipelineBuilder",
         "PipelineContext",
+        "PipelineOverrides",
         "PipelineResult",
         "PipelineSpec",
         "StreamingPipeline",

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
-import attrs
+import msgspec
 
 from market_data_pipeline.model import Batch, ControlEvent, Kind, Row, StreamItem
 
 
-@attrs.frozen(kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator made of one batch or event, and what became of each row.
 
     Of a batch, `passed + folded + filtered + deduplicated` is its length; over `items`, the rows in batches are
@@ -86,7 +85,7 @@ class Sink(Protocol):
 
     @property
     def guarantee(self) -> Literal["best_effort", "at_least_once", "effectively_once"]:
-        """What becomes of rows when the program dies."""
+        """What it promises of the rows that it was given."""
         ...
 
     async def open(self, pipeline: str) -> tuple[str, bytes] | None:

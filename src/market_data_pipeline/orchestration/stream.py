@@ -198,8 +198,8 @@ class _Iterator(Generic[T]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> T:
-        return await self._advance()
+    def __anext__(self) -> Coroutine[Any, Any, T]:
+        return self._advance()  # one coroutine a row, not two
 
     def __del__(self) -> None:
         self._stream.stop()

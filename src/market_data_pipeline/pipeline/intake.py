@@ -173,7 +173,7 @@ class Intake:
         await self._iterate(forward)
 
     async def _pump(self, channel: Channel) -> None:
-        pump = RowPump(self._source)
+        pump = RowPump(self._source, self.name)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._send_rows, pump, channel)
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from math import inf
@@ -19,10 +20,10 @@ import anyio
 import attrs
 
 from market_data_pipeline.batcher import HybridBatcher
-from market_data_pipeline.channel import Channel
+from market_data_pipeline.channel import Channel, Policy
 from market_data_pipeline.contracts import Batcher, Operator, Sink
 from market_data_pipeline.errors import BatcherError, ConfigurationError, SinkError
-from market_data_pipeline.model import Batch, Refused, StreamItem
+from market_data_pipeline.model import Batch, Connected, ControlEvent, Refused, StreamItem, Watermark
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.entry import Entry
 from market_data_pipeline.pipeline.intake import Intake, Source
@@ -33,6 +34,9 @@ from market_data_pipeline.source.guard import FOREIGN, contract_errors, run_fore
 
 LEDGER_CHECK_NS = 10_000_000_000
 RESCUE_SEC = 2.0
+LATENESS_NS = 2_000_000_000
+QUEUE_ROWS = 100_000
+EVENTS_KEPT = 16
 
 Reason = Literal["end", "count", "duration", "stopped", "failed"]
 State = Literal["new", "running", "draining", "done", "failed"]
@@ -64,6 +68,8 @@ class PipelineStatus:
     """Of the newest row that went through, int ns; 0 before the first row."""
     progress: float | None
     """Which part of the source is done, from 0 to 1, where its end is known."""
+    events: tuple[ControlEvent, ...] = ()
+    """The last control events of the source, the newest last: a few, without those that belong to any stream."""
 
 
 class StreamingPipeline:
@@ -84,7 +90,7 @@ class StreamingPipeline:
         sinks = sink if isinstance(sink, Sequence) else [sink]
         self.intake: Intake = Intake(source, self.ctx.count)
         """Takes from the source."""
-        self._entry = Entry(self.intake.name, self.ctx.allowed_lateness_ns)
+        self._entry = Entry(self.intake.name, _lateness(self.ctx, operators))
         self._stages = [Stage(one, self.intake.name, self.ctx.clock) for one in operators]
         self._batcher = batcher or HybridBatcher(clock=self.ctx.clock)
         self._outputs = [Output(one) for one in sinks]
@@ -96,6 +102,7 @@ class StreamingPipeline:
         self._draining: anyio.CancelScope | None = None
         self._errors: list[Exception] = []
         self._commit_at: int | None = None
+        self._events: deque[ControlEvent] = deque(maxlen=EVENTS_KEPT)
 
     @property
     def ledger(self) -> Ledger:
@@ -177,6 +184,7 @@ class StreamingPipeline:
             watermark=self._entry.watermark,
             ts_recv=self._entry.ts_recv,
             progress=await self._progress(),
+            events=tuple(self._events),
         )
 
     async def _progress(self) -> float | None:
@@ -193,12 +201,13 @@ class StreamingPipeline:
 
     async def _flow(self, duration_sec: float | None) -> None:
         capabilities = self.intake.capabilities
+        policy: Policy | None = self.ctx.on_full or getattr(self._batcher, "on_full", None)
         self._channel = channel = Channel(
             self.intake.name,
             self.ctx.clock,
-            max_rows=self.ctx.max_rows,
+            max_rows=self.ctx.max_rows or getattr(self._batcher, "queue_rows", None) or QUEUE_ROWS,
             max_bytes=self.ctx.max_bytes,
-            policy=self.ctx.on_full or ("block" if capabilities.pausable else "drop_oldest"),
+            policy=policy or ("block" if capabilities.pausable else "drop_oldest"),
         )
         if capabilities.unbounded:
             self._commit_at = self._in(self.ctx.commit_sec)
@@ -254,7 +263,9 @@ class StreamingPipeline:
                 parts = list(self._entry.take(item))
             self._waiting -= len(item)
             self._accepted += len(item)
-        elif isinstance(item, Refused):
+        elif not isinstance(item, Watermark | Connected):
+            self._events.append(item)
+        if isinstance(item, Refused):
             symbols = ", ".join(sorted(item.symbols or ())) or "some symbols"
             _log.warning("%s does not serve %s: %s", self.intake.name, symbols, item.error)
         await self._emit(parts, self._stages)
@@ -340,3 +351,10 @@ class StreamingPipeline:
     def _check_ledger(self) -> None:
         for mismatch in self.ledger.mismatches():
             _log.error("the ledger of pipeline %s does not add up: %s", self.ctx.pipeline_id, mismatch)
+
+
+def _lateness(ctx: PipelineContext, operators: Sequence[Operator]) -> int:
+    """Return how late a row may be, int ns: no operator waits for rows that the entry puts aside."""
+    if ctx.allowed_lateness_ns is not None:
+        return ctx.allowed_lateness_ns
+    return max([LATENESS_NS, *(getattr(one, "allowed_lateness_ns", 0) for one in operators)])

@@ -71,7 +71,7 @@ def _explain(location: Location, several: Sequence[Any], model: type[BaseModel],
         return f"{key or 'settings'}: {what}{reference}"
     quotes = ": write it in quotes" if first["type"] == "string_type" and len(several) == 1 else ""
     shown = "" if isinstance(first["input"], Mapping) else f", not {first['input']!r:.100}"
-    return f"{key or 'settings'}: {what}{shown}{quotes}"
+    return f"{key}: {what}{shown}{quotes}" if key else f"{what}{shown}"
 
 
 def _keys(model: type[BaseModel], location: Location) -> Collection[str]:
