@@ -1,9 +1,11 @@
 """Fixtures of every distribution's tests, and the fences of README.md and docs/ as tests."""
 
 import os
+import random
 import subprocess
 import sys
 import tempfile
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,21 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("gate", deadline=None, derandomize=True, database=None)
 settings.register_profile("torture", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("gate")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--shuffle", metavar="SEED", help="Run the tests in an order drawn from SEED.")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Shuffle the tests; the fences of one page are one test, since each goes on from the one before it."""
+    if (seed := config.getoption("--shuffle")) is not None:
+        units = [
+            list(unit) for _, unit in groupby(items, lambda item: item.path if item.path.suffix == ".md" else item)
+        ]
+        random.Random(seed).shuffle(units)
+        items[:] = [item for unit in units for item in unit]
 
 
 @pytest.fixture(scope="session")

@@ -113,6 +113,15 @@ def torture(session: nox.Session) -> None:
 
 
 @nox.session
+def shuffle(session: nox.Session) -> None:
+    """Run the tests twenty times, each time in another order; `-- FIRST LAST` gives the seeds of the orders."""
+    workspace(session, "test")
+    first, last = map(int, session.posargs or ("1", "20"))
+    for seed in range(first, last + 1):
+        session.run("pytest", "-q", f"--shuffle={seed}")
+
+
+@nox.session
 def lowest(session: nox.Session) -> None:
     """Run the tests on the lowest versions that the distributions declare."""
     workspace(session, "test")

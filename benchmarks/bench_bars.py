@@ -1,21 +1,28 @@
-"""Ticks to one-second bars: rows against cryptofeed and NautilusTrader, columns against DuckDB and Polars.
+"""Ticks to one-second bars: rows against bytewax, cryptofeed and NautilusTrader, columns against DuckDB and Polars.
 
 Every side starts from inputs of its own type, made beforehand, on one thread. Goals: rows through the whole pipeline at
-least 3.5 times as fast as cryptofeed, 4 times as NautilusTrader, at most 1.5 times the bare loop; columns at least as
-fast as DuckDB and Polars on the same arrays.
+least 3.5 times as fast as cryptofeed, 4 times as NautilusTrader, 15 times as bytewax, at most 1.5 times the bare loop;
+columns at least as fast as DuckDB and Polars on the same arrays, at most 4 times a compiled loop over all of them.
 """
 
 import asyncio
 import os
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import SimpleNamespace
 
 os.environ["POLARS_MAX_THREADS"] = "1"
 
+import bytewax.operators as op
+import bytewax.operators.windowing as win
 import duckdb
+import numba
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from bytewax.dataflow import Dataflow
+from bytewax.testing import TestingSink, TestingSource, run_main
+from common import Kept, Prepared
 from cryptofeed.backends import aggregate
 from cryptofeed.types import Trade as CryptoTrade
 from nautilus_trader.common.component import TestClock
@@ -25,9 +32,9 @@ from nautilus_trader.model.enums import AggressorSide
 from nautilus_trader.model.identifiers import TradeId
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
-from ratio import measure, report
+from ratio import measure, per_row
+from results import at_least, at_most, timed
 
-from market_data_pipeline.contracts import Capabilities, SourceStatus
 from market_data_pipeline.model import END_OF_TIME, BarBatch, Origin, Trade, TradeBatch, Watermark, to_decimal
 from market_data_pipeline.model.columns import Columns
 from market_data_pipeline.operator import SecondBarAggregator
@@ -36,6 +43,7 @@ from market_data_pipeline.pipeline import StreamingPipeline
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 SYMBOLS = [f"S{number}" for number in range(100)]
+COUNT_OF_SYMBOLS = len(SYMBOLS)
 PER_SECOND = 5_000  # fifty ticks a bar
 ORIGIN = Origin("bench", "bench", 1, "synthetic")
 
@@ -75,50 +83,6 @@ def made(items):
 
 
 # --- our side ---------------------------------------------------------------------------------------------------------
-
-
-class Prepared:
-    """A source of batches that are there already."""
-
-    symbols = SYMBOLS
-    capabilities = Capabilities(kinds=frozenset({"trade"}), pausable=True)
-
-    def __init__(self, batches):
-        self._batches = batches
-
-    async def start(self):
-        pass
-
-    async def batches(self):
-        for batch in self._batches:
-            yield batch
-
-    async def status(self):
-        return SourceStatus(connected=True)
-
-    async def close(self):
-        pass
-
-
-class Kept:
-    """A sink that keeps what it gets."""
-
-    guarantee = "best_effort"
-
-    def __init__(self):
-        self.items = []
-
-    async def open(self, pipeline):
-        pass
-
-    async def write(self, item):
-        self.items.append(item)
-
-    async def commit(self, position, state):
-        pass
-
-    async def close(self):
-        pass
 
 
 def through_pipeline(batches):
@@ -222,6 +186,74 @@ def nautilus(rows):
     return run
 
 
+def bytewax(rows):
+    """Fold each window of its event clock into open, high, low, close and volume.
+
+    That clock goes on with the system's between rows, so that rows would be late on a slow machine if it did not wait.
+    """
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    stream = [
+        (row.symbol, (epoch + timedelta(microseconds=row.ts_event // 1000), row.px / SECOND, row.size)) for row in rows
+    ]
+
+    def fold(bar, trade):
+        _, px, size = trade
+        if bar is None:
+            return (px, px, px, px, size)
+        return (bar[0], max(bar[1], px), min(bar[2], px), px, bar[4] + size)
+
+    def merge(one, other):
+        return (one[0], max(one[1], other[1]), min(one[2], other[2]), other[3], one[4] + other[4])
+
+    def run():
+        bars = []
+        flow = Dataflow("bars")
+        trades = op.input("in", flow, TestingSource(stream, batch_size=256))
+        clock = win.EventClock(ts_getter=lambda trade: trade[0], wait_for_system_duration=timedelta(seconds=2))
+        windower = win.TumblingWindower(
+            align_to=epoch + timedelta(microseconds=START // 1000), length=timedelta(seconds=1)
+        )
+        made = win.fold_window("fold", trades, clock, windower, lambda: None, fold, merge)
+        op.output("out", made.down, TestingSink(bars))
+        run_main(flow)
+        return bars
+
+    return run
+
+
+@numba.njit(cache=False)
+def compiled(symbol, ts, px, size, bars):
+    """Fill `bars`, by symbol and second: open, high, low, close, count in ints, volume and value in floats."""
+    ints, floats = bars
+    seconds = len(ints) // COUNT_OF_SYMBOLS
+    for index in range(len(ts)):
+        at = symbol[index] * seconds + ts[index] // 1_000_000_000
+        price = px[index]
+        if ints[at, 4] == 0:
+            ints[at, 0] = ints[at, 1] = ints[at, 2] = price
+        ints[at, 1] = max(ints[at, 1], price)
+        ints[at, 2] = min(ints[at, 2], price)
+        ints[at, 3] = price
+        ints[at, 4] += 1
+        floats[at, 0] += size[index]
+        floats[at, 1] += price * size[index]
+
+
+def whole_arrays(batch):
+    """The limit: one compiled loop over all rows at once, into a table that is as large as it must be."""
+    columns = batch.columns
+    symbol, ts, px, size = columns["symbol"], columns["ts_event"] - START, columns["px"], columns["size"]
+    seconds = int(ts.max()) // SECOND + 1
+
+    def run():
+        ints = np.zeros((len(SYMBOLS) * seconds, 5), "i8")
+        floats = np.zeros((len(SYMBOLS) * seconds, 2))
+        compiled(symbol, ts, px, size, (ints, floats))
+        return ints, floats
+
+    return run
+
+
 DUCKDB = """
     SELECT symbol, ts_event // 1000000000 AS second, {first} AS open, max(px) AS high, min(px) AS low, {last} AS close,
            sum(size) AS volume, sum(px * size) / sum(size) AS vwap, count(*) AS trades
@@ -269,6 +301,22 @@ def of_nautilus(bars):
     }
 
 
+def of_arrays(ints, floats):
+    seconds = len(ints) // len(SYMBOLS)
+    return {
+        (SYMBOLS[at // seconds], START + at % seconds * SECOND): (*ints[at, :4].tolist(), floats[at, 0])
+        for at in np.flatnonzero(ints[:, 4]).tolist()
+    }
+
+
+PIPELINE, FULL = "the whole pipeline, batches of 256", "the whole pipeline, batches of 1 024"
+LOOP, ALONE = "a bare Python loop that keeps the same seven values", "the operator alone"
+CRYPTOFEED, NAUTILUS = "cryptofeed OHLCV", "NautilusTrader TimeBarAggregator, its clock advanced at every trade"
+BYTEWAX = "bytewax fold_window, EventClock"
+FEW = 20_000
+"""Rows for the slowest side."""
+
+
 def bench_rows(count):
     batch = ticks(count)
     live = [TradeBatch(part.rows) for part in cuts(batch, 256)]
@@ -276,27 +324,44 @@ def bench_rows(count):
     assert isinstance(rows[0], Trade)
     full = [TradeBatch(part.rows) for part in cuts(batch, 1024)]
     arms = {
-        "pipeline, rows in batches of 256": lambda: through_pipeline(live),
-        "pipeline, rows in batches of 1 024": lambda: through_pipeline(full),
-        "SecondBarAggregator alone": lambda: through_operator(live),
-        "bare Python loop": lambda: bare_loop(live),
-        "cryptofeed OHLCV": cryptofeed(rows),
-        "NautilusTrader TimeBarAggregator": nautilus(rows),
+        PIPELINE: lambda: through_pipeline(live),
+        FULL: lambda: through_pipeline(full),
+        ALONE: lambda: through_operator(live),
+        LOOP: lambda: bare_loop(live),
+        CRYPTOFEED: cryptofeed(rows),
+        NAUTILUS: nautilus(rows),
     }
-    results = {name: run() for name, run in arms.items()}
-    ours = made(results["pipeline, rows in batches of 256"])
-    assert ours == made(results["SecondBarAggregator alone"])
-    assert len(ours) == len(results["bare Python loop"])
+    slow = {BYTEWAX: bytewax(rows[:FEW])}
+    results = {name: run() for name, run in (arms | slow).items()}
+    ours = made(results[PIPELINE])
+    assert ours == made(results[ALONE])
+    assert len(ours) == len(results[LOOP])
     texts = {
         key: (*(f"{to_decimal(px):.2f}" for px in bar[:4]), str(int(bar[4])))
         for key, bar in ours.items()
         if key[1] < START + (count // PER_SECOND - 1) * SECOND
     }
-    assert texts == of_nautilus(results["NautilusTrader TimeBarAggregator"])
-    print(
-        f"\n{len(ours)} bars; cryptofeed {sum(map(len, results['cryptofeed OHLCV']))}, which do not begin on a second"
-    )
-    report("rows to bars", measure(arms), count, "pipeline, rows in batches of 256")
+    assert texts == of_nautilus(results[NAUTILUS])
+    first = {
+        key: (*(px / SECOND for px in bar[:4]), bar[4])
+        for key, bar in made(through_pipeline(cuts(batch[:FEW], 256))).items()
+    }
+    assert first == {(symbol, START + number * SECOND): bar for symbol, (number, bar) in results[BYTEWAX]}
+    print(f"{len(ours)} bars; cryptofeed {sum(map(len, results[CRYPTOFEED]))}, which do not begin on a second")
+    times = per_row(measure(arms), count) | per_row(measure(slow, rounds=3), FEW)
+    table = timed("rows", "ns a trade", times, PIPELINE)
+    table.goals += [
+        at_least(1, 3.5, times[CRYPTOFEED] / times[PIPELINE], "objects to bars, times as fast as cryptofeed", " x"),
+        at_least(1, 4, times[NAUTILUS] / times[PIPELINE], "objects to bars, times as fast as NautilusTrader", " x"),
+        at_least(1, 15, times[BYTEWAX] / times[PIPELINE], "objects to bars, times as fast as bytewax", " x"),
+        at_most(1, 1.5, times[PIPELINE] / times[LOOP], "objects to bars, times the bare loop's time", " x"),
+    ]
+    table.publish()
+
+
+DUCK, DUCK_FIRST = "DuckDB, `arg_min` and `arg_max` by time", "DuckDB, `first` and `last` of the input order"
+POLARS, COMPILED = "Polars `group_by`", "one loop over the whole arrays, compiled by numba"
+COLUMNS = "the whole pipeline, batches of 65 536"
 
 
 def bench_columns(count):
@@ -304,17 +369,26 @@ def bench_columns(count):
     parts = cuts(batch, 65_536)
     arrow = table(batch)
     arms = {
-        "pipeline, columns in batches of 65 536": lambda: through_pipeline(parts),
-        "SecondBarAggregator alone": lambda: through_operator(parts),
-        "DuckDB, arg_min and arg_max": duckdb_sql(arrow, "arg_min(px, ts_event)", "arg_max(px, ts_event)"),
-        "DuckDB, first and last of the input order": duckdb_sql(arrow, "first(px)", "last(px)"),
-        "Polars group_by": polars(arrow),
+        COLUMNS: lambda: through_pipeline(parts),
+        ALONE: lambda: through_operator(parts),
+        DUCK_FIRST: duckdb_sql(arrow, "first(px)", "last(px)"),
+        DUCK: duckdb_sql(arrow, "arg_min(px, ts_event)", "arg_max(px, ts_event)"),
+        POLARS: polars(arrow),
+        COMPILED: whole_arrays(batch),
     }
     results = {name: run() for name, run in arms.items()}
-    ours = made(results["pipeline, columns in batches of 65 536"])
+    ours = made(results[COLUMNS])
     for name, result in results.items():
-        assert ours == (made(result) if isinstance(result, list) else of_table(result)), name
-    report("columns to bars", measure(arms), count, "pipeline, columns in batches of 65 536")
+        of = made if isinstance(result, list) else of_table if name != COMPILED else lambda arrays: of_arrays(*arrays)
+        assert ours == of(result), name
+    times = per_row(measure(arms), count)
+    columns = timed("columns", "ns a trade", times, COLUMNS)
+    columns.goals += [
+        at_most(4, 1, times[COLUMNS] / times[DUCK_FIRST], "columns to bars, times DuckDB's time", " x"),
+        at_most(4, 1, times[COLUMNS] / times[POLARS], "columns to bars, times the time of Polars", " x"),
+        at_most(4, 4, times[COLUMNS] / times[COMPILED], "columns to bars, times the compiled loop's time", " x"),
+    ]
+    columns.publish()
 
 
 if __name__ == "__main__":

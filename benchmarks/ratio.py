@@ -26,8 +26,6 @@ def measure(arms: dict[str, Callable[[], object]], rounds: int = 9) -> dict[str,
     return best
 
 
-def report(title: str, times: dict[str, int], rows: int, ours: str) -> None:
-    """Print ns a row, and how many times ours each arm takes."""
-    print(f"\n{title}")
-    for name, spent in times.items():
-        print(f"  {name:44} {spent / rows:8.1f} ns/row {spent / times[ours]:7.2f} x")
+def per_row(times: dict[str, int], rows: int, **others: int) -> dict[str, float]:
+    """Return ns a row of each arm, which had so many rows."""
+    return {name: spent / others.get(name, rows) for name, spent in times.items()}

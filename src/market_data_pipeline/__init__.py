@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     )
     from market_data_pipeline.errors import MarketDataError
     from market_data_pipeline.model import Bar, Flag, Origin, Quote, Trade
-    from market_data_pipeline.orchestration import PipelineRuntime
+    from market_data_pipeline.orchestration import PipelineRuntime, SyncRuntime
     from market_data_pipeline.pipeline import (
         PipelineBuilder,
         PipelineContext,
+        PipelineOverrides,
         PipelineResult,
         PipelineSpec,
         StreamingPipeline,
@@ -46,6 +47,7 @@ __all__ = [
     "Outcome",
     "PipelineBuilder",
     "PipelineContext",
+    "PipelineOverrides",
     "PipelineResult",
     "PipelineRuntime",
     "PipelineSpec",
@@ -56,6 +58,7 @@ __all__ = [
     "SourceStatus",
     "StreamRequest",
     "StreamingPipeline",
+    "SyncRuntime",
     "TickSource",
     "Trade",
     "create_pipeline",
@@ -77,10 +80,11 @@ _ROOMS: Final = {
     ),
     "errors": ("MarketDataError",),
     "model": ("Bar", "Flag", "Origin", "Quote", "Trade"),
-    "orchestration": ("PipelineRuntime",),
+    "orchestration": ("PipelineRuntime", "SyncRuntime"),
     "pipeline": (
         "PipelineBuilder",
         "PipelineContext",
+        "PipelineOverrides",
         "PipelineResult",
         "PipelineSpec",
         "StreamingPipeline",

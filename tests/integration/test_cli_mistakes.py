@@ -48,6 +48,12 @@ def fails(capsys, monkeypatch, tmp_path):
         (["run", "replay:A?path=nowhere.parquet -> console"], "nowhere.parquet"),
         (["stream", "synthetic"], "synthetic"),
         (["stream", "synthetic:A", "--kinds", "quot"], "'quote', 'trade' or 'bar', not 'quot'"),
+        (["run", "x", "--view", "ful"], "'ful' is not one of 'auto', 'full', 'line', 'none'"),
+        (["bars", "nowhere"], 'nowhere: there is no such folder; `mdp run "… -> bars:1m -> parquet:nowhere"`'),
+        (["bars", "."], "there are no bars: they lie in kind=bar/interval=…/provider=…/date=…"),
+        (["bars", "--interval", "1x"], "'1x' is not an interval: write it as 1s, 5m, 1h or 1d"),
+        (["bars", "--start", "yesterday"], "'yesterday' is not a time: write it as 2026-11-23T14:30:00+00:00"),
+        (["bars", "--chart", "--json"], "--chart, --json and --list exclude each other"),
         (["plugins", "info", "synthetik"], "no plugin 'synthetik' is installed; did you mean 'synthetic'?"),
     ],
 )

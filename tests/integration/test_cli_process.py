@@ -6,6 +6,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pyarrow.dataset
@@ -164,19 +165,59 @@ def test_where_stderr_is_no_terminal_there_is_one_line_at_the_end(start):
     assert start("run", "synthetic:A?speed=max&count=10 -> jsonl:x").stderr.read().count("\n") == 1
 
 
-def test_a_terminal_sees_progress_with_rate_lag_and_ledger_and_then_the_last_line_alone(start):
-    terminal, other_end = pty.openpty()
-    process = start("run", "synthetic:A?rate=100 -> jsonl:x", "--duration", "2s", stderr=other_end)
-    os.close(other_end)
-    seen = b""
-    while b"done in" not in seen:
-        seen += os.read(terminal, 4096)
-    assert process.wait() == 0
-    os.close(terminal)
-    shown, _, last = seen.decode().rpartition("mdp: done in")
-    assert all(part in shown for part in ("rows/s", "lag", " in ", "late", " out"))
-    assert "\N{ESC}[2K" in shown  # the line is gone
-    assert "rows in" in last
+@pytest.fixture
+def seen(start):
+    """Run `mdp` with a terminal of some size for stderr; return what went there, and the end of it behind the view."""
+
+    def seen(*arguments, columns=100, lines=30):
+        terminal, other_end = pty.openpty()
+        termios.tcsetwinsize(other_end, (lines, columns))
+        process = start(*arguments, stderr=other_end, env=os.environ | {"TERM": "xterm"})
+        os.close(other_end)
+        text = b""
+        while b"rows in" not in text.rpartition(b"mdp: ")[2]:
+            text += os.read(terminal, 4096)
+        assert process.wait() == 0
+        os.close(terminal)
+        shown, _, last = text.decode().rpartition("mdp: ")
+        return shown, last, process.stdout.read()
+
+    return seen
+
+
+LIVE = "synthetic:AAPL?rate=100 -> bars:1s -> jsonl:x"
+
+
+def test_a_terminal_sees_state_rates_and_ledger_and_then_the_last_line_alone(seen):
+    shown, last, out = seen("run", LIVE, "--duration", "2s")
+    assert all(part in shown for part in ("running", "left", "rows/s", "lag", "entry", "SecondBarAggregator", "folded"))
+    assert "\N{ESC}[2K" in shown  # it is gone
+    assert (
+        shown.endswith("\N{ESC}[?25h") or "\N{ESC}[?25h" in shown[shown.rindex("\N{ESC}[?25l") :]
+    )  # and the cursor is back
+    assert last.startswith("done in")
+    assert out == ""
+
+
+@pytest.mark.parametrize(("view", "columns"), [("line", 100), ("auto", 50)])
+def test_a_small_terminal_or_who_wants_it_sees_one_line(seen, view, columns):
+    shown, _, _ = seen("run", LIVE, "--duration", "2s", "--view", view, columns=columns)
+    assert "rows/s" in shown
+    assert "entry" not in shown
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--duration", "2s", "--view", "none"], ["--count", "1"], ["--count", "1", "--view", "auto"]]
+)
+def test_a_short_run_shows_nothing_nor_one_that_is_told_so(seen, arguments):
+    shown, last, _ = seen("run", LIVE, *arguments)
+    assert shown == ""
+    assert last.startswith("done in")
+
+
+def test_what_is_logged_stays_above_the_view(seen):
+    shown, _, _ = seen("run", LIVE, "--duration", "2s", "--debug")
+    assert "mdp: DEBUG" in shown
 
 
 def loaded_by(*arguments):

@@ -94,3 +94,23 @@ def test_debug_shows_the_traceback_of_an_error(capsys, caplog):
         assert main(["stream", "synthetic:A?speed=x", "--debug"]) == 2
     assert "Traceback" in caplog.text
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_bars_are_shown_as_table_candles_lines_and_list(mdp):
+    """The same bars in every form."""
+    mdp("run", f"{BARS}parquet:data")
+    table = mdp("bars", "data", "--symbol", "ON", "--last", "3").out
+    assert table.startswith("ON  1s  synthetic, trade prices\n")
+    lines = [
+        json.loads(line) for line in mdp("bars", "data", "--symbol", "ON", "--last", "3", "--json").out.splitlines()
+    ]
+    assert [line["symbol"] for line in lines] == ["ON"] * 3
+    assert all(f"{line['high']:.2f}" in row for line, row in zip(lines, table.splitlines()[2:], strict=False))
+    assert mdp("bars", "data", "--list").out.split("\n")[2].startswith("ON")
+    assert mdp("bars", "data", "--symbol", "ON", "--chart").out.startswith("ON  1s  synthetic, trade prices\n")
+
+
+def test_bars_without_a_path_are_those_of_the_data_directory(mdp, monkeypatch, tmp_path):
+    monkeypatch.setenv("MDP__DATA_DIR", str(tmp_path))
+    mdp("run", f"{BARS}store")
+    assert "made from 1s bars" in mdp("bars", "--symbol", "ON", "--interval", "5s").out

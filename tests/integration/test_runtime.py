@@ -13,9 +13,9 @@ from market_data_pipeline import PipelineRuntime
 from market_data_pipeline.contracts import Capabilities, SourceStatus
 from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, PluginNotFound, SourceBug
 from market_data_pipeline.model import Origin, Quote, QuoteBatch
-from market_data_pipeline.orchestration.runtime import KEPT
 from market_data_pipeline.pipeline import StreamingPipeline, parse_spec
 from market_data_pipeline.plugins import PluginHost, ProviderSpec
+from market_data_pipeline.runners.service import KEPT
 from market_data_pipeline.sink import MemorySink
 from market_data_pipeline.testing import simulate
 
@@ -49,7 +49,7 @@ def test_it_needs_no_settings_and_says_that_quotes_are_synthetic(caplog):
     with caplog.at_level(logging.WARNING):
         quote = asyncio.run(main())
     assert (quote.symbol, quote.origin.mode) == ("AAPL", "synthetic")
-    assert "quotes are synthetic" in caplog.text
+    assert "data is synthetic" in caplog.text
 
 
 @pytest.mark.parametrize("way", ["break", "exception", "cancellation", "dropped", "unused"])
@@ -93,7 +93,7 @@ def test_initialize_and_shutdown_work_from_different_tasks():
         assert (await anext(aiter(stream))).symbol == "AAPL"
         await asyncio.create_task(runtime.shutdown())
         await runtime.shutdown()
-        assert (await runtime.status()).streams == 0
+        assert (await runtime.status()).streams == ()
 
     asyncio.run(main())
 
@@ -103,12 +103,12 @@ def test_use_outside_its_life_and_a_second_start_are_clear_errors():
 
     async def main():
         runtime = PipelineRuntime()
-        with pytest.raises(ConfigurationError, match="this runtime is new"):
+        with pytest.raises(ConfigurationError, match="this PipelineRuntime is new"):
             runtime.stream_quotes(["AAPL"])
         async with runtime:
-            with pytest.raises(ConfigurationError, match="this runtime is running"):
+            with pytest.raises(ConfigurationError, match="this PipelineRuntime is running"):
                 await runtime.initialize()
-        with pytest.raises(ConfigurationError, match="this runtime is closed"):
+        with pytest.raises(ConfigurationError, match="this PipelineRuntime is closed"):
             await runtime.run_pipeline(spec("one"))
 
     asyncio.run(main())
@@ -223,6 +223,9 @@ class Host:
     def component(self, kind, name):
         return self.real.component(kind, name)
 
+    def records(self):
+        return self.real.records()
+
 
 def acme(pipeline_id, **values):
     return parse_spec({"pipeline_id": pipeline_id, "source": "acme", "sink": "memory", **values})
@@ -258,7 +261,7 @@ def test_a_pipeline_that_ends_the_program_ends_alone(runtime, act):
             return await runtime.status()
 
     status = simulate(main)
-    assert (status.state, status.streams, status.providers, list(status.errors)) == ("running", 0, (), ["default:bad"])
+    assert (status.state, status.streams, status.providers, list(status.errors)) == ("running", (), (), ["default:bad"])
 
 
 def test_an_error_of_our_own_ends_one_pipeline_and_is_logged_with_its_place(runtime, monkeypatch, caplog):
@@ -406,7 +409,7 @@ def test_pipelines_that_ended_are_remembered_without_their_rows_and_not_all(runt
         async with runtime:
             for index in range(KEPT + 20):
                 key = await runtime.run_pipeline(acme(f"p{index}"))
-                sinks.update(output._sink for output in runtime._jobs[key].pipeline._outputs)
+                sinks.update(output._sink for output in runtime.service._jobs[key].pipeline._outputs)
                 await runtime.wait_pipeline(key)
             gc.collect()
             return list((await runtime.status()).pipelines), len(sinks)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from market_data_pipeline.pipeline import PipelineSpec
 from market_data_pipeline.pipeline.specfile import dump_spec
-from market_data_pipeline.pipeline.yaml_document import parse_yaml
+from market_data_pipeline.settings.yaml_document import parse_yaml
 
 LIKE_SOMETHING_ELSE = [
     "ON",

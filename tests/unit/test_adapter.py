@@ -55,10 +55,10 @@ def opened(spec):
         try:
             own = await source.open()
         finally:
-            names = pool.names()
+            names = [one.name for one in pool.status()]
             await source.close()
             await source.close()
-            assert pool.names() == []
+            assert [one.name for one in pool.status()] == []
         return own, names
 
     return simulate(main)

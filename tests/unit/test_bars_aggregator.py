@@ -24,7 +24,7 @@ from market_data_pipeline.model import (
     Watermark,
 )
 from market_data_pipeline.model.columns import Columns
-from market_data_pipeline.operator import SecondBarAggregator
+from market_data_pipeline.operator import EventTimePolicy, SecondBarAggregator
 
 S = 1_000_000_000
 LIVE = Origin("acme", "acme", 1, "live")
@@ -445,3 +445,14 @@ def test_many_symbols_in_few_rows_are_kept_apart():
     found = fold(SecondBarAggregator(), batch.from_columns(batch.columns, LIVE))
     assert found == fold(SecondBarAggregator(), batch)
     assert len(found) == 200
+
+
+def test_a_policy_stands_for_window_and_lateness():
+    made = SecondBarAggregator(EventTimePolicy(60, 2, True))
+    assert (made.interval_ns, made.allowed_lateness_ns) == (60 * S, 2 * S)
+    assert EventTimePolicy() == EventTimePolicy(window_sec=1, allowed_lateness_sec=0, drop_late_beyond_watermark=True)
+
+
+def test_a_policy_cannot_keep_what_is_later_than_allowed():
+    with pytest.raises(ConfigurationError, match="drop_late_beyond_watermark: has to be true: a bar is given out once"):
+        EventTimePolicy(drop_late_beyond_watermark=False)

@@ -1,10 +1,13 @@
 """The hybrid batcher: when rows go on, and in which order with events."""
 
+import asyncio
+
 import pytest
 
 from market_data_pipeline.batcher import HybridBatcher
 from market_data_pipeline.batcher.settings import HybridBatcherSettings
 from market_data_pipeline.contracts import Batcher
+from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Gap, Origin, Quote, QuoteBatch, Trade, TradeBatch, Watermark
 
 ORIGIN = Origin("test", "test", 1, "live")
@@ -171,3 +174,39 @@ def test_the_settings_are_the_constructor():
     settings = HybridBatcherSettings().model_dump()
     assert settings == {"max_rows": 500, "max_bytes": 512_000, "flush_ms": 100}
     assert HybridBatcher(**settings).deadline is None
+
+
+def test_earlier_programs_await_rows():
+    async def program():
+        batcher = HybridBatcher(max_rows=2)
+        one, two, three = quotes(1, 2, 3).rows
+        return [
+            await batcher.add(one),
+            await batcher.add(two),
+            await batcher.add(three),
+            await batcher.flush(),
+            await batcher.flush(),
+        ], [one, two, three]
+
+    said, (one, two, three) = asyncio.run(program())
+    assert said == [None, [one, two], None, [three], None]
+
+
+def test_what_earlier_programs_say_of_its_queue_is_kept_for_the_pipeline():
+    """HB-1."""
+    batcher = HybridBatcher(500, 512_000, 100, 8, "oldest")
+    assert (batcher.queue_rows, batcher.on_full) == (4000, "drop_oldest")
+    assert (HybridBatcher().queue_rows, HybridBatcher().on_full) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"drop_policy": "oldst"}, "drop_policy: 'oldst' is no policy; did you mean 'oldest'"),
+        ({"op_queue_max": 0}, "op_queue_max: is one or more, not 0"),
+    ],
+)
+def test_a_mistake_about_the_queue_says_what_would_be_right(arguments, message):
+    with pytest.raises(ConfigurationError) as caught:
+        HybridBatcher(**arguments)
+    assert message in str(caught.value)

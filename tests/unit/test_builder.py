@@ -23,7 +23,7 @@ def ledger(**changes):
 
 
 def request(**changes):
-    return PipelineBuilder().build(spec(**changes))._intake._given._request
+    return PipelineBuilder().build(spec(**changes)).intake._given._request
 
 
 @pytest.mark.parametrize(

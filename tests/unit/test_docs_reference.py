@@ -12,11 +12,27 @@ from pydantic import BaseModel, BeforeValidator
 
 from market_data_pipeline.model import BATCHES, parse_time
 from market_data_pipeline.model.arrow import SCHEMAS, schema
-from market_data_pipeline.pipeline import Component, Ledger, PipelineContext, PipelineSpec, SinkCounts, StageCounts
+from market_data_pipeline.pipeline import (
+    Component,
+    Ledger,
+    PipelineContext,
+    PipelineOverrides,
+    PipelineSpec,
+    SinkCounts,
+    StageCounts,
+)
 from market_data_pipeline.plugins import PluginHost, PluginPolicy
 
 DOCS = Path(__file__).parents[2] / "docs"
-WORDS = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path", Component: "component"}
+WORDS = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    Path: "path",
+    Component: "component",
+    PipelineOverrides: "overrides",
+}
 COMPONENTS = [
     (kind, spec)
     for kind in ("operator", "batcher", "sink")
@@ -73,6 +89,10 @@ def section(text, heading):
 
 def test_the_spec_page_has_every_field():
     assert table(PipelineSpec) in page("reference/spec.md"), f"\n{table(PipelineSpec)}"
+
+
+def test_the_migration_page_has_every_override():
+    assert table(PipelineOverrides) in page("how-to/migrate.md"), f"\n{table(PipelineOverrides)}"
 
 
 def test_a_component_is_as_the_spec_page_says():

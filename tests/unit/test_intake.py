@@ -132,7 +132,7 @@ def test_the_end_of_an_unbounded_stream_is_a_failure():
 def test_what_is_no_item_is_a_bug_with_its_type():
     with pytest.raises(SourceBug, match=r"Long gave a Quote: batches\(\) yields batches and control events"):
         raise run(Long(quote(1)))[0].error
-    with pytest.raises(SourceBug, match="Short raised AttributeError"):
+    with pytest.raises(SourceBug, match=r"Short gave a str: stream\(\) yields Quote, Trade or Bar"):
         raise run(Short("row"))[0].error
 
 

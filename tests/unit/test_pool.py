@@ -68,8 +68,8 @@ def test_two_at_once_share_one_that_is_closed_with_the_last():
             tasks.start_soon(use, 5)
             tasks.start_soon(use, 10)
             await anyio.sleep(8)
-            assert (pool.names(), found[0].closed) == (["acme"], 0)
-        return found, pool.names()
+            assert ([one.name for one in pool.status()], found[0].closed) == (["acme"], 0)
+        return found, [one.name for one in pool.status()]
 
     found, names = simulate(main)
     assert (found[0] is found[1], len(Provider.made), found[0].closed, names) == (True, 1, 1, [])
@@ -127,7 +127,7 @@ def test_a_start_that_fails_is_closed_and_the_next_one_tries_again():
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(use)
             tasks.start_soon(use)
-        return len(failed), pool.names()
+        return len(failed), [one.name for one in pool.status()]
 
     assert simulate(main) == (1, ["acme"])
     assert [one.closed for one in Provider.made] == [1, 0]
@@ -147,7 +147,7 @@ def test_what_cannot_be_made_or_started_leaves_nothing_behind(factory, error):
         pool = ProviderPool()
         with pytest.raises(error, match="acme"):
             await pool.acquire(spec(factory), Settings())
-        return pool.names()
+        return [one.name for one in pool.status()]
 
     assert simulate(main) == []
 
@@ -190,7 +190,7 @@ def test_whatever_the_schedule_it_is_never_open_twice_and_closed_once(part):
             async with anyio.create_task_group() as tasks:
                 for _ in range(6):
                     tasks.start_soon(use)
-            return pool.names()
+            return [one.name for one in pool.status()]
 
         assert simulate(main, seed=seed) == [], seed
         assert [one.closed for one in Provider.made] == [1] * len(Provider.made), seed

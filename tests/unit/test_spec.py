@@ -1,8 +1,11 @@
 """The spec: short forms, limits, and a name that is the same everywhere."""
 
+import ast
+import inspect
 import os
 import subprocess
 import sys
+from textwrap import dedent
 
 import pytest
 
@@ -98,3 +101,20 @@ def test_plain_data_leaves_out_what_was_left_out():
     }
     assert list(plain) == [name for name in PipelineSpec.model_fields if name in plain]
     assert parse_spec(plain) == parse_spec(SHORT | {"pipeline_id": "p", "kinds": ["trade", "quote"]})
+
+
+def test_the_constructor_that_checkers_see_has_every_field_with_its_default():
+    tree = ast.parse(dedent(inspect.getsource(PipelineSpec)))
+    seen = next(node.args for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    defaults = {
+        argument.arg: ... if default is None else ast.literal_eval(default)
+        for argument, default in zip(seen.kwonlyargs, seen.kw_defaults, strict=True)
+    }
+    fields = PipelineSpec.model_fields
+    assert {name for name, default in defaults.items() if default is ...} == {
+        name for name, field in fields.items() if field.is_required()
+    }
+    sources = {"source": "x", "sink": "x"}
+    given = {name: default for name, default in defaults.items() if default is not ...}
+    assert defaults.keys() == fields.keys()
+    assert parse_spec(sources | given) == parse_spec(sources)

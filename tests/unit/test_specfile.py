@@ -6,8 +6,9 @@ import pytest
 
 from market_data_pipeline.errors import ConfigurationError, PluginNotFound
 from market_data_pipeline.pipeline import PipelineBuilder, PipelineSpec
-from market_data_pipeline.pipeline.specfile import MAX_BYTES, dump_spec, read_spec
+from market_data_pipeline.pipeline.specfile import dump_spec, read_spec
 from market_data_pipeline.plugins import PluginHost
+from market_data_pipeline.settings.document import MAX_BYTES
 
 DISTS = Path(__file__).parents[1] / "data" / "dists"
 

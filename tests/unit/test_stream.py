@@ -11,7 +11,8 @@ import pytest
 from market_data_pipeline.contracts import Capabilities
 from market_data_pipeline.errors import SourceBug, SourceTimeout
 from market_data_pipeline.model import Origin, Quote, QuoteBatch, SourceState, Trade, TradeBatch
-from market_data_pipeline.orchestration.stream import Feed, TickStream
+from market_data_pipeline.orchestration.feed import Feed
+from market_data_pipeline.orchestration.stream import TickStream
 from market_data_pipeline.testing import simulate
 
 ORIGIN = Origin("test", "test", 1, "live")

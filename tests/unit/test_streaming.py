@@ -7,6 +7,7 @@ from contextlib import suppress
 import anyio
 import pytest
 
+from market_data_pipeline.batcher import HybridBatcher
 from market_data_pipeline.contracts import Capabilities, Outcome, SourceStatus
 from market_data_pipeline.errors import (
     BatcherError,
@@ -17,6 +18,7 @@ from market_data_pipeline.errors import (
     SourceBug,
 )
 from market_data_pipeline.model import Diverted, Origin, Quote, QuoteBatch, Refused
+from market_data_pipeline.operator import EventTimePolicy, SecondBarAggregator
 from market_data_pipeline.pipeline import PipelineContext, StreamingPipeline
 from market_data_pipeline.sink import MemorySink
 from market_data_pipeline.testing import simulate
@@ -619,3 +621,44 @@ def test_symbols_that_a_source_does_not_serve_are_said_in_the_log(caplog):
 
     run(StreamingPipeline(source=Refuses([1]), sink=MemorySink()))
     assert "does not serve NOPE: UnknownSymbol: there is no NOPE" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("ctx", "kept", "dropped"),
+    [
+        (PipelineContext(), [0, 1, 2, 3], {"drop_newest": 96}),
+        (PipelineContext(on_full="drop_oldest"), [96, 97, 98, 99], {"drop_oldest": 96}),
+        (PipelineContext(max_rows=10), list(range(10)), {"drop_newest": 90}),
+        (PipelineContext(on_full="block"), list(range(100)), {}),
+    ],
+    ids=["batcher", "on_full", "max_rows", "block"],
+)
+def test_the_batcher_bounds_the_queue_before_the_operators_unless_the_context_does(ctx, kept, dropped):
+    """HB-1."""
+    sink = MemorySink()
+    batcher = HybridBatcher(max_rows=2, op_queue_max=2, drop_policy="newest")
+    result = run(StreamingPipeline(source=Batches([1] * 100), batcher=batcher, sink=sink, ctx=ctx))
+    assert ([row.ordinal for row in sink.rows], dict(result.ledger.dropped)) == (kept, dropped)
+
+
+@pytest.mark.parametrize(
+    ("window", "ctx", "late"),
+    [
+        (1, PipelineContext(), 2),
+        (EventTimePolicy(1, allowed_lateness_sec=3), PipelineContext(), 1),
+        (EventTimePolicy(1, allowed_lateness_sec=1), PipelineContext(), 2),
+        (EventTimePolicy(1, allowed_lateness_sec=3), PipelineContext(allowed_lateness_ns=0), 3),
+    ],
+)
+def test_a_row_is_not_late_that_an_operator_still_waits_for(window, ctx, late):
+    """SP-7."""
+
+    class Back(Rows):
+        async def stream(self):
+            for second in (10.0, 9.0, 7.5, 6.0):
+                at = int(second * 1e9)
+                yield Quote("A", at, at, int(1e9 - at), 0, ORIGIN, 1, 2, 1.0, 1.0)
+
+    operator = SecondBarAggregator(window, basis="bid")
+    result = run(StreamingPipeline(source=Back(0), operator=operator, sink=MemorySink(), ctx=ctx))
+    assert (result.ledger.late, result.ledger.operators[0].folded) == (late, 4 - late)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_data_pipeline.errors import ConfigurationError
-from market_data_pipeline.pipeline.yaml_document import MAX_DEPTH, parse_yaml
+from market_data_pipeline.settings.yaml_document import MAX_DEPTH, parse_yaml
 
 
 @pytest.mark.parametrize(

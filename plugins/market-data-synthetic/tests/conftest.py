@@ -6,8 +6,8 @@ from functools import cache
 import attrs
 import pytest
 
-from market_data_pipeline.contracts import StreamRequest
-from market_data_pipeline.model import Batch, Row
+from market_data_pipeline.contracts import BarsRequest, StreamRequest
+from market_data_pipeline.model import Batch, ControlEvent, Row, StreamItem
 from market_data_pipeline.source.services import ServiceFactory
 from market_data_pipeline.testing import SimLoop, simulate
 from market_data_synthetic.provider import SyntheticProvider
@@ -18,10 +18,18 @@ from market_data_synthetic.settings import SyntheticSettings
 class Run:
     """What a run gave, and when on the clock."""
 
-    batches: list[Batch[Row]]
+    items: list[StreamItem]
     times: list[int]
-    """Wall time at which each batch came, int ns."""
+    """Wall time at which each item came, int ns."""
     began: int
+
+    @property
+    def batches(self) -> list[Batch[Row]]:
+        return [item for item in self.items if isinstance(item, Batch)]
+
+    @property
+    def events(self) -> list[ControlEvent]:
+        return [item for item in self.items if not isinstance(item, Batch)]
 
     @property
     def rows(self) -> list[Row]:
@@ -41,7 +49,7 @@ def run() -> Callable[..., Run]:
             result = Run([], [], loop.time_ns())
             request = StreamRequest(symbols=tuple(symbols), kinds=frozenset(kinds), after=after)
             async for item in provider.stream(request).batches():
-                result.batches.append(item)
+                result.items.append(item)
                 result.times.append(loop.time_ns())
             return result
 
@@ -54,3 +62,33 @@ def run() -> Callable[..., Run]:
 def known(run) -> Callable[..., Run]:
     """The same, made once for equal arguments."""
     return cache(run)
+
+
+@pytest.fixture(scope="session")
+def ask() -> Callable[..., object]:
+    """Ask a provider for something once: `ask(lambda provider: provider.resolve("A"), **settings)`."""
+
+    def ask_once(question, **settings):
+        async def program(loop: SimLoop) -> object:
+            return await question(
+                SyntheticProvider(SyntheticSettings(**settings), ServiceFactory(loop).of("synthetic"))
+            )
+
+        return simulate(program)
+
+    return ask_once
+
+
+@pytest.fixture(scope="session")
+def history(ask) -> Callable[..., list[Batch[Row]]]:
+    """The batches of bars: `history(symbol, start, end, seconds, basis, **settings)`."""
+
+    def get(symbol, start, end, seconds=1, basis="trade", **settings):
+        request = BarsRequest(symbol=symbol, start=start, end=end, interval_ns=round(seconds * 1e9), basis=basis)
+
+        async def question(provider):
+            return [batch async for batch in provider.get_historical_bars(request)]
+
+        return ask(question, **settings)
+
+    return get

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from market_data_pipeline.batcher.hybrid import HybridBatcher
+from market_data_pipeline.batcher.hybrid import DROP_POLICIES, DropPolicy, HybridBatcher
 
-__all__ = ["HybridBatcher"]
+__all__ = ["DROP_POLICIES", "DropPolicy", "HybridBatcher"]

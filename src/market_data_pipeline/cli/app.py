@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import click
 
+from market_data_pipeline.cli.bars import bars
 from market_data_pipeline.cli.options import Unfinished
 from market_data_pipeline.cli.plugin_commands import PluginCommandFailed, RootGroup
 from market_data_pipeline.cli.plugins import plugins
@@ -42,6 +43,7 @@ def commands() -> None:
     """Market data from installed provider plugins, through operators, into bars and files."""
 
 
+commands.add_command(bars)
 commands.add_command(plugins)
 commands.add_command(run)
 commands.add_command(stream)

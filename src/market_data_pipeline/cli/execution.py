@@ -16,7 +16,7 @@ import click
 from anyio.abc import TaskStatus
 
 from market_data_pipeline.cli.options import Unfinished
-from market_data_pipeline.cli.progress import is_wanted, show_progress
+from market_data_pipeline.cli.progress import View, is_wanted, show_progress
 from market_data_pipeline.pipeline import PipelineBuilder, PipelineResult, PipelineSpec, StreamingPipeline
 from market_data_pipeline.pipeline.oneliner import first_setting
 
@@ -35,7 +35,7 @@ class _Run:
     seconds: float = 0.0
 
 
-def execute(spec: PipelineSpec, builder: PipelineBuilder, *, as_json: bool = False) -> None:
+def execute(spec: PipelineSpec, builder: PipelineBuilder, *, as_json: bool = False, view: View = "auto") -> None:
     """Run a pipeline until it ends; a first SIGINT or SIGTERM stops it gracefully, a second one at once.
 
     Raises:
@@ -44,7 +44,7 @@ def execute(spec: PipelineSpec, builder: PipelineBuilder, *, as_json: bool = Fal
         Unfinished: A second signal came, or rows that it had taken over were not written in time.
     """
     run = _Run(builder.build(spec))
-    anyio.run(_run, run, is_wanted(spec))
+    anyio.run(_run, run, view if is_wanted(spec) else "none")
     reason = run.result.reason if run.result else "failed" if run.error else "killed"
     if run.error is not None and all(isinstance(cause, BrokenPipeError) for cause in _roots(run.error)):
         _log.info("the reader of the output went away")
@@ -67,13 +67,13 @@ def execute(spec: PipelineSpec, builder: PipelineBuilder, *, as_json: bool = Fal
         )
 
 
-async def _run(run: _Run, progress: bool) -> None:  # noqa: FBT001 - anyio.run passes no keywords
+async def _run(run: _Run, view: View) -> None:
     clock = run.pipeline.ctx.clock
     begin = clock.monotonic_ns()
     async with anyio.create_task_group() as tasks:
         await tasks.start(_heed_signals, run, tasks.cancel_scope)
-        if progress:
-            tasks.start_soon(show_progress, run.pipeline)
+        if view != "none":
+            tasks.start_soon(show_progress, run.pipeline, view)
         try:
             run.result = await run.pipeline.run()
         except Exception as error:  # noqa: BLE001 - raised by execute(), behind the last line

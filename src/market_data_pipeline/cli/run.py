@@ -10,6 +10,7 @@ from market_data_pipeline.cli.options import common, pipeline_builder, seconds
 from market_data_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from market_data_pipeline.cli.progress import View
     from market_data_pipeline.pipeline import PipelineBuilder, PipelineSpec
 
 
@@ -19,9 +20,22 @@ if TYPE_CHECKING:
 @click.option("--count", type=click.IntRange(min=1), metavar="ROWS", help="Stop after that many rows of the source.")
 @click.option("--dry-run", is_flag=True, help="Print the spec as YAML, which runs the very same pipeline.")
 @click.option("--json", "as_json", is_flag=True, help="Print how it ended as one JSON object.")
+@click.option(
+    "--view",
+    type=click.Choice(["auto", "full", "line", "none"]),
+    default="auto",
+    help="What a terminal shows meanwhile; auto is full where there is room.",
+)
 @common
 def run(
-    *, pipeline: str, duration: float | None, count: int | None, dry_run: bool, as_json: bool, no_plugins: bool
+    *,
+    pipeline: str,
+    duration: float | None,
+    count: int | None,
+    dry_run: bool,
+    as_json: bool,
+    view: View,
+    no_plugins: bool,
 ) -> None:
     """Run a pipeline until its source ends, a limit is reached, or Ctrl-C; what was read is written first.
 
@@ -44,7 +58,7 @@ def run(
         return
     from market_data_pipeline.cli.execution import execute
 
-    execute(spec, builder, as_json=as_json)
+    execute(spec, builder, as_json=as_json, view=view)
 
 
 def _load(text: str, builder: PipelineBuilder) -> PipelineSpec:

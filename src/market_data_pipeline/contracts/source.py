@@ -40,8 +40,15 @@ class TickSource(Protocol):
     yields inside a task group or cancel scope. A source raises the errors of `market_data_pipeline.errors` alone.
     """
 
-    symbols: Sequence[str]
-    capabilities: Capabilities
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What it was asked for."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+        ...
 
     async def start(self) -> None:
         """Connect, or whatever has to be done before the first row. Called once, before `batches()`."""
@@ -79,7 +86,10 @@ class Dynamic(Protocol):
 class RowSource(Protocol):
     """The short form of a source: it yields one row at a time, and the core makes the batches."""
 
-    symbols: Sequence[str]
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What it was asked for."""
+        ...
 
     def stream(self) -> AsyncGenerator[Row, None]:
         """Yield rows until the end."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol, runtime_checkable
 
-import attrs
+import msgspec
 
 from market_data_pipeline.model import Batch, ControlEvent, Kind, Row, StreamItem
 
 
-@attrs.frozen(kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator made of one batch or event, and what became of each row.
 
     Of a batch, `passed + folded + filtered + deduplicated` is its length; over `items`, the rows in batches are
@@ -84,7 +83,10 @@ class Batcher(Protocol):
 class Sink(Protocol):
     """Writes items somewhere. Used by one task; `write` may buffer, `commit` is the promise."""
 
-    guarantee: Literal["best_effort", "at_least_once", "effectively_once"]
+    @property
+    def guarantee(self) -> Literal["best_effort", "at_least_once", "effectively_once"]:
+        """What it promises of the rows that it was given."""
+        ...
 
     async def open(self, pipeline: str) -> tuple[str, bytes] | None:
         """Get ready for the pipeline of that name; return the last committed (position, state) if it keeps them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from market_data_pipeline.model.batch import BATCHES, BarBatch, Batch, QuoteBatch, TradeBatch, concat
+from market_data_pipeline.model.chain import OptionChain
 from market_data_pipeline.model.events import (
     END_OF_TIME,
     Connected,
@@ -15,6 +16,7 @@ from market_data_pipeline.model.events import (
     Switched,
     Watermark,
 )
+from market_data_pipeline.model.history import History
 from market_data_pipeline.model.instrument import AssetClass, Instrument
 from market_data_pipeline.model.option import OptionQuote, Right
 from market_data_pipeline.model.price import MAX_PX, SCALE, to_decimal, to_float, to_px, to_text
@@ -36,9 +38,11 @@ __all__ = [
     "Diverted",
     "Flag",
     "Gap",
+    "History",
     "Instrument",
     "Kind",
     "Mode",
+    "OptionChain",
     "OptionQuote",
     "Origin",
     "Quote",

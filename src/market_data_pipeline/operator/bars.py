@@ -23,6 +23,7 @@ from market_data_pipeline.model import (
     parse_interval,
 )
 from market_data_pipeline.operator.base import BaseOperator
+from market_data_pipeline.operator.event_time import EventTimePolicy
 from market_data_pipeline.operator.fold_rows import RowFold
 from market_data_pipeline.operator.gaps import Gaps, Span
 from market_data_pipeline.operator.open_bar import OpenBar
@@ -71,7 +72,7 @@ class SecondBarAggregator(BaseOperator):
 
     def __init__(
         self,
-        window_sec: float = 1,
+        window_sec: float | EventTimePolicy = 1,
         *,
         interval: str | timedelta | int | None = None,
         basis: Basis = "trade",
@@ -80,15 +81,18 @@ class SecondBarAggregator(BaseOperator):
         """Make an aggregator.
 
         Args:
-            window_sec: The interval in seconds.
+            window_sec: The interval in seconds, or a policy with interval and lateness.
             interval: The interval as "5m", a timedelta or int ns; takes the place of `window_sec`.
             basis: "trade" takes trades, "bid", "ask" and "mid" take quotes; each takes bars of the same basis.
             allowed_lateness_sec: Holds bars, and the watermark that is passed on, back for so many seconds. For use
-                outside a pipeline: a pipeline's watermark has its allowed lateness in it already.
+                outside a pipeline: a pipeline's watermark has its allowed lateness in it already, which is never less
+                than this unless its context says so.
 
         Raises:
             ConfigurationError: The interval is below a second, the lateness negative, or the basis unknown.
         """
+        if isinstance(window_sec, EventTimePolicy):
+            allowed_lateness_sec, window_sec = window_sec.allowed_lateness_sec, window_sec.window_sec
         self.interval_ns: int = bar_interval(timedelta(seconds=window_sec) if interval is None else interval)
         if basis not in get_args(Basis):
             raise ConfigurationError(

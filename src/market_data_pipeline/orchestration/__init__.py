@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from market_data_pipeline.orchestration.runtime import PipelineRuntime, RuntimeStatus
-from market_data_pipeline.orchestration.stream import TickStream
+from market_data_pipeline.orchestration.registry import SourceRegistry
+from market_data_pipeline.orchestration.runtime import PipelineRuntime
+from market_data_pipeline.orchestration.status import RuntimeStatus
+from market_data_pipeline.orchestration.stream import StreamStatus, TickStream
+from market_data_pipeline.orchestration.sync import SyncRuntime, SyncStream
 
-__all__ = ["PipelineRuntime", "RuntimeStatus", "TickStream"]
+__all__ = [
+    "PipelineRuntime",
+    "RuntimeStatus",
+    "SourceRegistry",
+    "StreamStatus",
+    "SyncRuntime",
+    "SyncStream",
+    "TickStream",
+]

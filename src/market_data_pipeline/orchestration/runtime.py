@@ -1,67 +1,55 @@
-"""The runtime: installed plugins, shared providers, streams and pipelines behind one object."""
+"""The runtime: installed plugins, shared providers, streams, questions and pipelines behind one object."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
 from types import TracebackType
-from typing import Any, Literal, Self
-
-import anyio
-import attrs
+from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 from market_data_pipeline.channel import Policy
-from market_data_pipeline.contracts import StreamRequest
-from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, MarketDataError, nearest
-from market_data_pipeline.model import Quote
-from market_data_pipeline.orchestration.stream import Feed, TickStream
+from market_data_pipeline.contracts import BarsRequest, ChainRequest, StreamRequest
+from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, PluginNotFound
+from market_data_pipeline.model import (
+    Bar,
+    Basis,
+    History,
+    Instrument,
+    Kind,
+    OptionChain,
+    Quote,
+    Row,
+    TimeLike,
+    Trade,
+    parse_interval,
+    parse_time,
+    to_px,
+)
+from market_data_pipeline.operator import SecondBarAggregator
+from market_data_pipeline.orchestration.feed import BarFeed, Feed
+from market_data_pipeline.orchestration.queries import Queries
+from market_data_pipeline.orchestration.registry import SourceRegistry
+from market_data_pipeline.orchestration.status import RuntimeStatus
+from market_data_pipeline.orchestration.stream import TickStream, symbol_list
 from market_data_pipeline.pipeline.builder import PipelineBuilder
 from market_data_pipeline.pipeline.components import validated
+from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.spec import PipelineSpec
-from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus, StreamingPipeline
-from market_data_pipeline.plugins import PluginHost
+from market_data_pipeline.pipeline.streaming import PipelineResult
+from market_data_pipeline.plugins import PluginHost, ProviderSpec, SourceSpec
+from market_data_pipeline.runners import PipelineService, Supervisor
 from market_data_pipeline.source.adapter import PluginSource
-from market_data_pipeline.source.guard import FOREIGN
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
 
 DEFAULT_PROVIDER = "synthetic"
-KEPT = 100
-"""How many pipelines that ended are remembered."""
+
+R = TypeVar("R", bound=Row)
 
 _log = logging.getLogger("market_data_pipeline.orchestration")
-
-
-@attrs.define(eq=False)
-class _Job:
-    pipeline: StreamingPipeline | PipelineStatus
-    """How it was, once it has ended: its sink may hold much."""
-    finished: anyio.Event = attrs.field(factory=anyio.Event)
-    result: PipelineResult | None = None
-    error: BaseException | None = None
-
-    def stop(self) -> None:
-        if isinstance(self.pipeline, StreamingPipeline):
-            self.pipeline.stop()
-
-    async def status(self) -> PipelineStatus:
-        return await self.pipeline.status() if isinstance(self.pipeline, StreamingPipeline) else self.pipeline
-
-
-@attrs.frozen(kw_only=True)
-class RuntimeStatus:
-    """A look at a runtime; taking it changes nothing."""
-
-    state: Literal["new", "running", "closed"]
-    providers: tuple[str, ...]
-    """The providers in use."""
-    streams: int
-    """How many streams are open."""
-    pipelines: Mapping[str, PipelineStatus]
-    """By key; those that ended too, the last 100."""
-    errors: Mapping[str, str]
-    """By key, why a pipeline failed."""
 
 
 class PipelineRuntime:
@@ -69,6 +57,10 @@ class PipelineRuntime:
 
     `async with PipelineRuntime() as runtime`, or `initialize()` and `shutdown()`, from any task of one event loop. Its
     work lives in a supervisor task of its own, so that neither cancellation nor a crash of one user reaches another.
+
+    Attributes:
+        registry: Source classes by name, for programs that register their own.
+        service: Runs the pipelines.
     """
 
     def __init__(
@@ -91,12 +83,12 @@ class PipelineRuntime:
         self._provider_settings = dict(provider_settings or {})
         self._pool = ProviderPool(services or ServiceFactory())
         self._builder = PipelineBuilder(host, self._pool)
-        self._jobs: dict[str, _Job] = {}
         self._feeds: set[Feed] = set()
-        self._state: Literal["new", "running", "closed"] = "new"
-        self._closing = anyio.Event()
-        self._tasks: anyio.abc.TaskGroup | None = None
-        self._supervisor: asyncio.Task[None] | None = None
+        self._streams: WeakSet[TickStream[Any]] = WeakSet()
+        self._since: int | None = None
+        self._supervisor = Supervisor("PipelineRuntime", closing=self._close)
+        self.registry: SourceRegistry = SourceRegistry(host)
+        self.service: PipelineService = PipelineService(builder=self._builder, supervisor=self._supervisor)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -106,16 +98,8 @@ class PipelineRuntime:
         Raises:
             ConfigurationError: It was started before.
         """
-        if self._state != "new":
-            raise ConfigurationError(f"this runtime is {self._state}: make a new PipelineRuntime()")
-        self._state = "running"
-        ready = anyio.Event()
-        self._supervisor = asyncio.create_task(self._supervise(ready), name="market-data-pipeline supervisor")
-        try:
-            await ready.wait()
-        except BaseException:
-            self._closing.set()
-            raise
+        await self._supervisor.start()
+        self._since = self._pool.services.clock.time_ns()
 
     async def shutdown(self) -> None:
         """Stop all pipelines gracefully, close all streams and providers, and return when that is done. Idempotent.
@@ -125,17 +109,7 @@ class PipelineRuntime:
         Raises:
             CancelledError: The task was cancelled.
         """
-        self._state = "closed"
-        self._closing.set()
-        if self._supervisor is None:
-            return
-        with anyio.CancelScope(shield=True):
-            try:
-                await asyncio.wait({self._supervisor})
-            except asyncio.CancelledError:
-                if self._tasks is not None:
-                    self._tasks.cancel_scope.cancel()
-                raise
+        await self._supervisor.stop()
 
     async def __aenter__(self) -> Self:
         await self.initialize()
@@ -146,28 +120,17 @@ class PipelineRuntime:
     ) -> None:
         await self.shutdown()
 
-    async def _supervise(self, ready: anyio.Event) -> None:
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            ready.set()
-            await self._closing.wait()
-            for job in self._jobs.values():
-                job.stop()
-            for feed in self._feeds:
-                feed.stop()
-
-    def _running(self) -> anyio.abc.TaskGroup:
-        if self._state != "running" or self._tasks is None:
-            raise ConfigurationError(
-                f"this runtime is {self._state}: use it inside `async with PipelineRuntime() as runtime`"
-            )
-        return self._tasks
+    def _close(self) -> None:
+        self.service.stop_all()
+        for feed in self._feeds:
+            feed.stop()
 
     # --- streams ------------------------------------------------------------------------------------------------
 
     def stream_quotes(
         self,
         symbols: Sequence[str],
+        source_priority: str | Sequence[str] | None = None,
         *,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -177,35 +140,105 @@ class PipelineRuntime:
 
         Args:
             symbols: What to ask for, as the rows shall carry them.
+            source_priority: Names of providers: the first that is installed and has such rows is taken.
             provider: An installed provider or source; the runtime's own unless given.
             settings: Its settings; those given to the runtime if it is the runtime's own provider.
-            on_full: What happens when the reader is slower than the market.
+            on_full: What happens when the reader is slower than the market: drop_oldest, drop_newest, conflate (the
+                latest of each symbol), fail, or block, for a source that can wait.
 
         Returns:
             A handle to iterate, best inside its own `async with`.
 
         Raises:
-            ConfigurationError: The runtime is not running, or a setting is wrong.
+            ConfigurationError: The runtime is not running, or an argument or a setting is wrong.
             PluginError: The provider is not installed or does not load.
             CapabilityNotSupported: It has no quotes.
         """
-        tasks = self._running()
-        if isinstance(symbols, str):
-            raise ConfigurationError(f"symbols is a list of symbols, such as [{symbols!r}]")
-        name = provider or self._default_provider()
-        spec = self._builder.find_source(name)
-        if "quote" not in spec.capabilities.kinds:
-            raise CapabilityNotSupported(
-                f"{name} has no quotes: it streams {', '.join(sorted(spec.capabilities.kinds)) or 'nothing'}",
-                source=name,
+        spec = self._choose(source_priority, provider, "quote")
+        return self._open_ticks(spec, symbols, settings, on_full, Quote)
+
+    def stream_trades(
+        self,
+        symbols: Sequence[str],
+        source_priority: str | Sequence[str] | None = None,
+        *,
+        provider: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        on_full: Policy = "drop_oldest",
+    ) -> TickStream[Trade]:
+        """Open a stream of trades; arguments, result and errors are those of `stream_quotes`."""
+        spec = self._choose(source_priority, provider, "trade")
+        return self._open_ticks(spec, symbols, settings, on_full, Trade)
+
+    def stream_bars(
+        self,
+        symbols: Sequence[str],
+        interval: str | timedelta | int = "1s",
+        source_priority: str | Sequence[str] | None = None,
+        *,
+        basis: Basis = "trade",
+        allowed_lateness_sec: float = 2.0,
+        provider: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        on_full: Policy = "drop_oldest",
+    ) -> TickStream[Bar]:
+        """Open a stream of bars, made here of the provider's trades or quotes, or of shorter bars if it has no ticks.
+
+        A bar comes when rows have come that are later than its end by the allowed lateness: a market in which nothing
+        happens closes none.
+
+        Args:
+            symbols: What to ask for, as the rows shall carry them.
+            interval: How long a bar is, "1s" or longer.
+            source_priority: Names of providers: the first that is installed and has such rows is taken.
+            basis: "trade", or "bid", "ask" or "mid" of quotes.
+            allowed_lateness_sec: How far a row may be behind the newest one and still count.
+            provider: An installed provider or source; the runtime's own unless given.
+            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            on_full: What happens when the reader is slower than the bars; see `stream_quotes`.
+
+        Returns:
+            A handle to iterate, best inside its own `async with`.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or an argument or a setting is wrong.
+            PluginError: The provider is not installed or does not load.
+            CapabilityNotSupported: It has neither such ticks nor bars.
+        """
+        operator = SecondBarAggregator(interval=interval, basis=basis)
+        ticks: Kind = "trade" if basis == "trade" else "quote"
+        spec = self._choose(source_priority, provider, ticks, "bar")
+        source = self._source(spec, symbols, settings, ticks if ticks in spec.capabilities.kinds else "bar")
+        ctx = PipelineContext(
+            pipeline_id=f"bars of {spec.name}",
+            allowed_lateness_ns=round(allowed_lateness_sec * 1e9),
+            on_full="block" if spec.capabilities.pausable and on_full == "block" else None,
+            clock=self._pool.services.clock,
+        )
+        return self._open(BarFeed(source, operator, policy=on_full, ctx=ctx), Bar)
+
+    def _open_ticks(
+        self,
+        spec: ProviderSpec | SourceSpec,
+        symbols: Sequence[str],
+        settings: Mapping[str, Any] | None,
+        on_full: Policy,
+        row_type: type[R],
+    ) -> TickStream[R]:
+        source = self._source(spec, symbols, settings, row_type.kind)
+        if on_full == "block" and not spec.capabilities.pausable:
+            raise ConfigurationError(
+                f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
+                where="on_full",
             )
-        given = self._provider_settings if settings is None and name == self._provider else settings or {}
-        request = StreamRequest(symbols=tuple(symbols))
-        source = PluginSource(spec, validated(spec, given, where=f"source {name}"), request, self._pool)
-        feed = Feed(source, policy=on_full, clock=self._pool.services.clock)
+        return self._open(Feed(source, policy=on_full, clock=self._pool.services.clock), row_type)
+
+    def _open(self, feed: Feed, row_type: type[R]) -> TickStream[R]:
         self._feeds.add(feed)
-        tasks.start_soon(self._run_feed, feed)
-        return TickStream(feed, Quote)
+        self._supervisor.tasks.start_soon(self._run_feed, feed)
+        stream = TickStream(feed, row_type)
+        self._streams.add(stream)
+        return stream
 
     async def _run_feed(self, feed: Feed) -> None:
         try:
@@ -213,10 +246,159 @@ class PipelineRuntime:
         finally:
             self._feeds.discard(feed)
 
+    # --- questions ----------------------------------------------------------------------------------------------
+
+    async def get_historical_bars(
+        self,
+        symbol: str,
+        *,
+        start: TimeLike,
+        end: TimeLike,
+        interval: str | timedelta | int = "1m",
+        basis: Basis = "trade",
+        provider: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        limit: int = 5_000_000,
+    ) -> History:
+        """Return bars of the past.
+
+        Args:
+            symbol: What to ask for, as the rows shall carry it.
+            start: Aware datetime, ISO text with an offset, or int ns: no bar that starts before this.
+            end: No bar that starts at this or later.
+            interval: How long a bar is.
+            basis: "trade", or "bid", "ask" or "mid" of quotes.
+            provider: An installed provider; the runtime's own unless given.
+            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            limit: So many bars are kept in memory at most.
+
+        Returns:
+            The bars, with conversions to Arrow, pandas and Polars.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or an argument or a setting is wrong.
+            PluginError: The provider is not installed or does not load.
+            CapabilityNotSupported: It has no history of bars.
+            SourceError: It refuses, does not answer, or gave more than `limit`.
+        """
+        request = BarsRequest(
+            symbol=symbol,
+            start=parse_time(start),
+            end=parse_time(end),
+            interval_ns=parse_interval(interval),
+            basis=basis,
+        )
+        if request.start >= request.end:
+            raise ConfigurationError("start must be before end: the range is half-open, [start, end)", where="start")
+        queries = self._ask(provider, settings)
+        return await self._supervisor.call(lambda: queries.historical_bars(request, limit=limit))
+
+    async def get_options_chain(
+        self,
+        underlying: str,
+        *,
+        expiries: str | date | tuple[str | date, str | date] | None = None,
+        strikes: tuple[str | Decimal | float, str | Decimal | float] | None = None,
+        provider: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> OptionChain:
+        """Return the listed contracts of an underlying, with their markets as of now.
+
+        Args:
+            underlying: What to ask for, as the records shall carry it.
+            expiries: One expiry, or the first and the last one, as dates or YYYY-MM-DD; None: all.
+            strikes: The least and the greatest, in units of the quote currency; None: all.
+            provider: An installed provider; the runtime's own unless given.
+            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+
+        Returns:
+            The contracts, with conversions to Arrow, pandas and Polars.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or an argument or a setting is wrong.
+            PluginError: The provider is not installed or does not load.
+            CapabilityNotSupported: It has no option chains.
+            SourceError: It refuses or does not answer.
+        """
+        first, last = expiries if isinstance(expiries, tuple) else (expiries, expiries)
+        request = ChainRequest(
+            underlying=underlying,
+            expiries=None if first is None or last is None else (_day(first), _day(last)),
+            strikes=None if strikes is None else (to_px(strikes[0]), to_px(strikes[1])),
+        )
+        queries = self._ask(provider, settings)
+        return await self._supervisor.call(lambda: queries.option_chain(request))
+
+    async def resolve(
+        self, symbol: str, *, provider: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> tuple[Instrument, ...]:
+        """Return what a symbol may stand for: nothing is unknown, one is clear, several are ambiguous.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or a setting is wrong.
+            PluginError: The provider is not installed or does not load.
+            CapabilityNotSupported: It cannot tell.
+            SourceError: It refuses or does not answer.
+        """
+        queries = self._ask(provider, settings)
+        return await self._supervisor.call(lambda: queries.instruments(symbol))
+
+    def _ask(self, provider: str | None, settings: Mapping[str, Any] | None) -> Queries:
+        spec = self._builder.find_source(provider or self._default_provider())
+        return Queries(spec, self._settings(spec, settings), self._pool)
+
+    # --- providers ----------------------------------------------------------------------------------------------
+
+    def _choose(
+        self, priority: str | Sequence[str] | None, provider: str | None, *kinds: Kind
+    ) -> ProviderSpec | SourceSpec:
+        """Return the first of several providers that is installed and has one of the kinds.
+
+        Raises:
+            ConfigurationError: The runtime is not running, or none is named.
+            PluginError: None is installed.
+            CapabilityNotSupported: None of those that are installed has such rows.
+        """
+        self._supervisor.tasks  # noqa: B018 - not running is the first thing to say
+        if provider is not None:
+            priority = provider
+        elif priority is None:
+            priority = self._default_provider()
+        names = [priority] if isinstance(priority, str) else list(priority)
+        if not names:
+            raise ConfigurationError("name at least one provider", where="source_priority")
+        errors: list[PluginNotFound | CapabilityNotSupported] = []
+        for name in names:
+            try:
+                spec = self._builder.find_source(name)
+            except PluginNotFound as error:
+                errors.append(error)
+                continue
+            if spec.capabilities.kinds & set(kinds):
+                return spec
+            errors.append(
+                CapabilityNotSupported(
+                    f"{name} has no {kinds[0]}s: it streams {', '.join(sorted(spec.capabilities.kinds)) or 'nothing'}",
+                    source=name,
+                )
+            )
+        raise errors[0]
+
+    def _source(
+        self, spec: ProviderSpec | SourceSpec, symbols: Sequence[str], settings: Mapping[str, Any] | None, kind: Kind
+    ) -> PluginSource:
+        request = StreamRequest(symbols=symbol_list(symbols), kinds=frozenset({kind}))
+        return PluginSource(spec, self._settings(spec, settings), request, self._pool)
+
+    def _settings(self, spec: ProviderSpec | SourceSpec, given: Mapping[str, Any] | None) -> Any:
+        if given is None:
+            given = self._provider_settings if spec.name == (self._provider or DEFAULT_PROVIDER) else {}
+        return validated(spec, given, where=f"source {spec.name}")
+
     def _default_provider(self) -> str:
         if self._provider is not None:
             return self._provider
-        _log.warning("no provider is configured: quotes are synthetic; name one, such as provider='ibkr'")
+        _log.warning("no provider is configured: data is synthetic; name one, such as provider='ibkr'")
         return DEFAULT_PROVIDER
 
     # --- pipelines ----------------------------------------------------------------------------------------------
@@ -228,22 +410,14 @@ class PipelineRuntime:
             Its key, "tenant:pipeline".
 
         Raises:
-            ConfigurationError: The spec is wrong, or a pipeline of that key is running.
+            ConfigurationError: The spec is wrong, a pipeline of that key is running, or too many are.
             PluginError: A named plugin is not installed or does not load.
         """
-        tasks = self._running()
-        key = f"{spec.tenant_id}:{spec.pipeline_id}"
-        if (job := self._jobs.get(key)) is not None and not job.finished.is_set():
-            raise ConfigurationError(f"pipeline {key} is running: stop it first, or give this one another id")
-        pipeline = self._builder.build(spec)
-        self._forget(key)
-        self._jobs[key] = job = _Job(pipeline)
-        tasks.start_soon(self._run_job, key, job, pipeline)
-        return key
+        return await self.service.create_pipeline(spec)
 
     async def list_pipelines(self) -> list[str]:
         """Return the keys of the pipelines that are running."""
-        return [key for key, job in self._jobs.items() if not job.finished.is_set()]
+        return await self.service.list_pipelines()
 
     async def stop_pipeline(self, key: str) -> PipelineResult:
         """Stop a pipeline gracefully, and wait until all that it accepted is committed.
@@ -255,8 +429,7 @@ class PipelineRuntime:
             ConfigurationError: There is no such pipeline.
             MarketDataError: The pipeline failed.
         """
-        self._job(key).stop()
-        return await self.wait_pipeline(key)
+        return await self.service.stop_pipeline(key)
 
     async def wait_pipeline(self, key: str) -> PipelineResult:
         """Wait until a pipeline has ended.
@@ -268,45 +441,30 @@ class PipelineRuntime:
             ConfigurationError: There is no such pipeline, or the runtime was closed at once.
             MarketDataError: The pipeline failed.
         """
-        job = self._job(key)
-        await job.finished.wait()
-        if job.error is not None:
-            raise job.error
-        if job.result is None:
-            raise ConfigurationError(f"pipeline {key} was cancelled with its runtime")
-        return job.result
-
-    def _job(self, key: str) -> _Job:
-        try:
-            return self._jobs[key]
-        except KeyError:
-            raise ConfigurationError(f"no pipeline {key!r}: {nearest(key, self._jobs)}") from None
-
-    async def _run_job(self, key: str, job: _Job, pipeline: StreamingPipeline) -> None:
-        try:
-            job.result = await pipeline.run()
-        except FOREIGN as error:  # one pipeline's crash is nobody else's
-            job.error = error
-            _log.error("pipeline %s failed: %s", key, error, exc_info=not isinstance(error, MarketDataError))
-        finally:
-            job.pipeline = await pipeline.status()
-            job.finished.set()
-
-    def _forget(self, key: str) -> None:
-        """Forget the pipeline of that key, and the oldest of too many that have ended."""
-        self._jobs.pop(key, None)
-        ended = [key for key, job in self._jobs.items() if job.finished.is_set()]
-        for old in ended[: max(0, len(ended) - KEPT + 1)]:
-            del self._jobs[old]
+        return await self.service.wait_pipeline(key)
 
     # --- status -------------------------------------------------------------------------------------------------
 
     async def status(self) -> RuntimeStatus:
         """Return how everything is now."""
         return RuntimeStatus(
-            state=self._state,
-            providers=tuple(self._pool.names()),
-            streams=len(self._feeds),
-            pipelines={key: await job.status() for key, job in self._jobs.items()},
-            errors={key: str(job.error) for key, job in self._jobs.items() if job.error is not None},
+            state=self._supervisor.state,
+            since=self._since,
+            plugins={record.name: record.state for record in self._builder.host.records()},
+            providers=self._pool.status(),
+            streams=tuple(status for stream in self._streams if (status := stream.status).state == "open"),
+            pipelines=await self.service.statuses(),
+            errors=self.service.errors(),
         )
+
+
+def _day(value: str | date) -> str:
+    """Return a date as YYYY-MM-DD.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    try:
+        return (date.fromisoformat(value) if isinstance(value, str) else value).isoformat()[:10]
+    except ValueError:
+        raise ConfigurationError(f"{value!r} is no date: write it as 2026-01-16", where="expiries") from None

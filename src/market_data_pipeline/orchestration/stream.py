@@ -1,62 +1,36 @@
-"""A stream that an application reads: a source that runs in the runtime's own task, and a handle on it."""
+"""A stream that an application reads: a handle on a source that runs in the runtime's own task."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Generic, Self, TypeVar, cast
+from typing import Any, Generic, Literal, Self, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
+import attrs
 
-from market_data_pipeline.channel import Channel, Policy
-from market_data_pipeline.contracts import Clock
-from market_data_pipeline.model import Batch, Row
-from market_data_pipeline.pipeline.intake import Intake, Source
+from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.model import Batch, Kind, Row, StreamItem
+from market_data_pipeline.orchestration.feed import Feed
 from market_data_pipeline.pipeline.ledger import Ledger
-from market_data_pipeline.source.guard import FOREIGN
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 
 
-class Feed:
-    """The end of a stream that the runtime holds: it runs the source.
+@attrs.frozen(kw_only=True)
+class StreamStatus:
+    """A look at one stream; taking it changes nothing."""
 
-    Attributes:
-        intake: Takes from the source.
-        channel: What the reader has not fetched yet.
-        closed: Set when the source is closed.
-        error: What the source raised; for the reader, behind the last row.
-    """
-
-    def __init__(self, source: Source, *, policy: Policy, clock: Clock) -> None:
-        self.intake: Intake = Intake(source)
-        self.channel: Channel = Channel(self.intake.name, clock, policy=policy)
-        self.closed: anyio.Event = anyio.Event()
-        self.error: BaseException | None = None
-        self._scope = anyio.CancelScope()
-        self._loop = asyncio.get_running_loop()
-
-    async def run(self) -> None:
-        """Run the source until it ends or `stop` is called."""
-        try:
-            with self._scope:
-                await self.intake.open()
-                await self.intake.run(self.channel)
-                self.error = self.intake.error
-        except FOREIGN as error:
-            self.error = error
-        finally:
-            self.channel.close()
-            await self.intake.close()
-            self.closed.set()
-
-    def stop(self) -> None:
-        """Close the source soon; from any thread. Idempotent."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._scope.cancel)
+    provider: str
+    kind: Kind
+    symbols: tuple[str, ...]
+    state: Literal["open", "ended", "failed"]
+    ledger: Ledger
+    error: str = ""
+    """Why it failed."""
 
 
 class TickStream(Generic[R]):
@@ -69,19 +43,128 @@ class TickStream(Generic[R]):
 
     def __init__(self, feed: Feed, row_type: type[R]) -> None:
         self._feed = feed
-        self._row_type = row_type
+        self.row_type: type[R] = row_type
+        self._items: deque[StreamItem] = deque()
         self._rows: deque[R] = deque()
+        self._batch: Batch[R] | None = None
         self._fetched = 0
+        self._waiting = 0
+        self._changing = anyio.Lock()
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[R]:
+        return _Iterator(self, self.next)
+
+    async def next(self) -> R:
+        """Return the next row.
+
+        Raises:
+            StopAsyncIteration: The source ended.
+            SourceError: The source failed; the rows before that came out first.
+        """
+        while not self._rows:
+            item = await self._next_item()
+            if isinstance(item, Batch) and item.row_type is self.row_type:
+                self._batch = cast("Batch[R]", item)
+                self._rows.extend(self._batch.rows)
+        return self._rows.popleft()
+
+    def items(self) -> AsyncIterator[StreamItem]:
+        """Return an iterator over batches and control events, as they came; it closes like that over rows."""
+        return _Iterator(self, self._next_or_rest)
+
+    async def _next_or_rest(self) -> StreamItem:
+        if self._rows and self._batch is not None:  # a batch of which some rows were read one by one
+            rest = self._batch[len(self._batch) - len(self._rows) :]
+            self._rows.clear()
+            return cast("StreamItem", rest)
+        return await self._next_item()
+
+    async def _next_item(self) -> StreamItem:
+        if not self._items:
+            items = await self._feed.channel.receive_many()
+            if not items:
+                raise self._feed.error or StopAsyncIteration
+            self._items.extend(items)
+            rows = sum(len(item) for item in items if isinstance(item, Batch))
+            self._fetched += rows
+            self._waiting += rows
+            await anyio.lowlevel.checkpoint()
+        item = self._items.popleft()
+        if isinstance(item, Batch):
+            self._waiting -= len(item)
+        return item
+
+    # --- symbols ------------------------------------------------------------------------------------------------
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """What it asks its source for now."""
+        return tuple(self._feed.intake.symbols)
+
+    async def add(self, symbols: Iterable[str]) -> None:
+        """Ask for more symbols; those that it has already change nothing.
+
+        Raises:
+            CapabilityNotSupported: The symbols of this source are fixed: open another stream.
+            SourceError: The source cannot serve them, or is closed; nothing has changed.
+            ConfigurationError: A text in place of a list of symbols.
+        """
+        more = symbol_list(symbols)
+        async with self._changing:
+            await self._change(tuple(dict.fromkeys((*self.symbols, *more))))
+
+    async def remove(self, symbols: Iterable[str]) -> None:
+        """Ask for these symbols no more; rows of them that are here already still come.
+
+        Raises:
+            CapabilityNotSupported: The symbols of this source are fixed: open another stream.
+            SourceError: The source is closed; nothing has changed.
+            ConfigurationError: One is not among its symbols, or none would be left.
+        """
+        less = symbol_list(symbols)
+        async with self._changing:
+            if strange := [symbol for symbol in less if symbol not in self.symbols]:
+                raise ConfigurationError(f"{', '.join(strange)} is not among the symbols: {', '.join(self.symbols)}")
+            await self._change(tuple(symbol for symbol in self.symbols if symbol not in less))
+
+    async def _change(self, symbols: tuple[str, ...]) -> None:
+        if not symbols:
+            raise ConfigurationError("a stream has at least one symbol: close it instead")
+        if symbols != self.symbols:
+            await self._feed.set_symbols(symbols)
+
+    # --- state --------------------------------------------------------------------------------------------------
 
     @property
     def ledger(self) -> Ledger:
         """What came in, what this consumer took, and what it was too slow for."""
+        held = len(self._rows) + self._waiting
         return Ledger(
-            received=self._feed.intake.received,
-            accepted=self._fetched - len(self._rows),
-            queued=self._feed.channel.rows + len(self._rows),
-            dropped=self._feed.channel.dropped + self._feed.intake.dropped,
+            received=self._feed.received,
+            accepted=self._fetched - held,
+            queued=self._feed.channel.rows + held,
+            dropped=self._feed.dropped,
         )
+
+    @property
+    def status(self) -> StreamStatus:
+        """How it is now."""
+        feed = self._feed
+        state: Literal["open", "ended", "failed"] = "open"
+        if feed.closed.is_set():
+            state = "ended" if feed.error is None else "failed"
+        return StreamStatus(
+            provider=feed.intake.name,
+            kind=self.row_type.kind,
+            symbols=self.symbols,
+            state=state,
+            ledger=self.ledger,
+            error="" if feed.error is None else str(feed.error),
+        )
+
+    # --- end ----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Close the source soon; from any thread. Idempotent."""
@@ -101,43 +184,33 @@ class TickStream(Generic[R]):
     ) -> None:
         await self.aclose()
 
-    def __aiter__(self) -> AsyncIterator[R]:
-        return _Rows(self)
-
-    async def next(self) -> R:
-        """Return the next row.
-
-        Raises:
-            StopAsyncIteration: The source ended.
-            SourceError: The source failed; the rows before that came out first.
-        """
-        while not self._rows:
-            items = await self._feed.channel.receive_many()
-            if not items:
-                raise self._feed.error or StopAsyncIteration
-            for item in items:
-                if isinstance(item, Batch):
-                    self._fetched += len(item)
-                    if item.row_type is self._row_type:
-                        self._rows.extend(cast("Sequence[R]", item.rows))
-            await anyio.lowlevel.checkpoint()
-        return self._rows.popleft()
-
     def __del__(self) -> None:
         self.stop()
 
 
-class _Rows(Generic[R]):
+class _Iterator(Generic[T]):
     """The iterator of one `async for`: when it is dropped, the source is closed."""
 
-    def __init__(self, stream: TickStream[R]) -> None:
+    def __init__(self, stream: TickStream[Any], advance: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self._stream = stream
+        self._advance = advance
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> R:
-        return await self._stream.next()
+    def __anext__(self) -> Coroutine[Any, Any, T]:
+        return self._advance()  # one coroutine a row, not two
 
     def __del__(self) -> None:
         self._stream.stop()
+
+
+def symbol_list(symbols: Iterable[str]) -> tuple[str, ...]:
+    """Return symbols as a tuple, each once.
+
+    Raises:
+        ConfigurationError: It is one text, not several.
+    """
+    if isinstance(symbols, str):
+        raise ConfigurationError(f"symbols is a list of symbols, such as [{symbols!r}]")
+    return tuple(dict.fromkeys(symbols))

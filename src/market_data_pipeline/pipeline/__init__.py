@@ -5,6 +5,7 @@ from __future__ import annotations
 from market_data_pipeline.pipeline.builder import PipelineBuilder, create_pipeline, parse_spec
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.ledger import Ledger, SinkCounts, StageCounts
+from market_data_pipeline.pipeline.overrides import PipelineOverrides
 from market_data_pipeline.pipeline.spec import Component, PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus, StreamingPipeline
 
@@ -13,6 +14,7 @@ __all__ = [
     "Ledger",
     "PipelineBuilder",
     "PipelineContext",
+    "PipelineOverrides",
     "PipelineResult",
     "PipelineSpec",
     "PipelineStatus",

@@ -11,11 +11,13 @@ from typing import Any
 from market_data_pipeline.contracts import Operator, StreamRequest
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Kind
-from market_data_pipeline.pipeline.components import explain, make, validated
+from market_data_pipeline.pipeline.components import make, validated
 from market_data_pipeline.pipeline.context import PipelineContext
+from market_data_pipeline.pipeline.overrides import PipelineOverrides
 from market_data_pipeline.pipeline.spec import Component, PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, StreamingPipeline
 from market_data_pipeline.plugins import ComponentKind, PluginHost, PluginPolicy, ProviderSpec, SourceSpec
+from market_data_pipeline.settings.mistakes import explain
 from market_data_pipeline.source.adapter import PluginSource
 from market_data_pipeline.source.pool import ProviderPool
 
@@ -53,6 +55,7 @@ class PipelineBuilder:
                 count=spec.count,
                 allowed_lateness_ns=round(spec.allowed_lateness_sec * 1e9),
                 on_full=spec.on_full,
+                max_rows=spec.queue_rows,
                 drain_timeout_sec=spec.drain_timeout_sec,
                 clock=self._pool.services.clock,
             ),
@@ -115,6 +118,7 @@ def create_pipeline(
     duration_sec: float | None = None,
     operator: Any = "bars",
     sink: Any = "store",
+    overrides: PipelineOverrides | Mapping[str, Any] | None = None,
     host: PluginHost | None = None,
 ) -> StreamingPipeline:
     """Return a pipeline made of installed parts.
@@ -127,6 +131,7 @@ def create_pipeline(
         duration_sec: Stop after this many seconds.
         operator: The name of an operator, its name and settings, or a list of them.
         sink: The same for the sink; "store" is the Parquet dataset in the data directory.
+        overrides: Settings under their names in earlier programs.
         host: The plugins to look in; those of this environment unless given.
 
     Raises:
@@ -142,6 +147,7 @@ def create_pipeline(
             "duration_sec": duration_sec,
             "operator": operator,
             "sink": sink,
+            "overrides": overrides,
         }
     )
     return PipelineBuilder(host).build(spec)

@@ -19,12 +19,14 @@ class PipelineContext:
     """Stop after this many seconds."""
     count: int | None = None
     """Stop after so many rows."""
-    allowed_lateness_ns: int = 2_000_000_000
-    """How far a row may be behind the newest one of its source and still count."""
+    allowed_lateness_ns: int | None = None
+    """How far a row may be behind the newest one of its source and still count; None: 2 s, or what an operator allows,
+    where that is more."""
     on_full: Policy | None = None
-    """What happens when the source is faster than the sink; None: "block" if it can pause, else "drop_oldest"."""
-    max_rows: int = 100_000
-    """How many rows wait between source and operators."""
+    """What happens when the source is faster than the sink; None: what the batcher says, or else "block" if it can
+    pause and "drop_oldest" if not."""
+    max_rows: int | None = None
+    """How many rows wait between source and operators; None: what the batcher says, or else 100 000."""
     max_bytes: int = 64 * 2**20
     drain_timeout_sec: float = 20.0
     """How long a stop may take before what is left is given up and reported."""

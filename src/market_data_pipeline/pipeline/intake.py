@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from typing import Any
 
 import anyio
 
 from market_data_pipeline.channel import Channel
-from market_data_pipeline.contracts import Capabilities, RowSource, TickSource
-from market_data_pipeline.errors import ChannelClosed, ChannelFull, ConnectionLost, MarketDataError, SourceBug
+from market_data_pipeline.contracts import Capabilities, Dynamic, RowSource, TickSource
+from market_data_pipeline.errors import (
+    CapabilityNotSupported,
+    ChannelClosed,
+    ChannelFull,
+    ConnectionLost,
+    MarketDataError,
+    SourceBug,
+    SourceClosed,
+    SourceTimeout,
+)
 from market_data_pipeline.model import Batch, ControlEvent, StreamItem
 from market_data_pipeline.source import PluginSource
 from market_data_pipeline.source.guard import (
     CLOSE_TIMEOUT,
+    CONNECT_TIMEOUT,
     FOREIGN,
     STATUS_TIMEOUT,
     bounded_close,
@@ -57,6 +67,8 @@ class Intake:
         self._scope: anyio.CancelScope | None = None
         self._sending = False
         self._stopped = False
+        self._opened = anyio.Event()
+        self._closed = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -74,9 +86,47 @@ class Intake:
             self._source = await self._given.open()
         else:
             await bounded_start(self.name, self._given)
+        self._opened.set()
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """What the source is asked for."""
+        symbols: Sequence[str] = self._source.symbols
+        return symbols
+
+    async def set_symbols(self, symbols: Sequence[str]) -> None:
+        """Have the source serve these symbols from now on, as soon as it has started.
+
+        Raises:
+            CapabilityNotSupported: Its symbols are fixed.
+            SourceClosed: It is closed.
+            SourceTimeout: It did not answer within 30 s.
+            SourceError: It cannot serve them.
+        """
+        await self._opened.wait()
+        source = self._source
+        if self._closed:
+            raise SourceClosed(f"{self.name} is closed: open another stream", source=self.name)
+        if not isinstance(source, Dynamic):
+            raise CapabilityNotSupported(
+                f"the symbols of {self.name} are fixed once it runs: open another stream for others", source=self.name
+            )
+
+        async def change() -> None:
+            with contract_errors(self.name):
+                await source.set_symbols(symbols)
+
+        try:
+            await run_foreign(self.name, change, limit=CONNECT_TIMEOUT)
+        except TimeoutError:
+            raise SourceTimeout(
+                f"{self.name} did not change its symbols within {CONNECT_TIMEOUT:g} s", source=self.name
+            ) from None
 
     async def close(self) -> None:
         """Close the source, whatever happens, within its time."""
+        self._closed = True
+        self._opened.set()
         if isinstance(self._given, PluginSource):
             await self._given.close()
         else:
@@ -123,7 +173,7 @@ class Intake:
         await self._iterate(forward)
 
     async def _pump(self, channel: Channel) -> None:
-        pump = RowPump(self._source)
+        pump = RowPump(self._source, self.name)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._send_rows, pump, channel)
             try:

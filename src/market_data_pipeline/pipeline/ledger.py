@@ -96,4 +96,8 @@ class Ledger:
 
 def count_rows(items: Iterable[StreamItem]) -> int:
     """Return how many rows there are in the batches among `items`."""
-    return sum(len(item) for item in items if isinstance(item, Batch))
+    rows = 0
+    for item in items:  # a generator would cost more than what it counts: it is called for every batch at every stage
+        if isinstance(item, Batch):
+            rows += len(item)
+    return rows

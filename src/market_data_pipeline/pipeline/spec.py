@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Kind
+from market_data_pipeline.pipeline.overrides import PipelineOverrides, Stage
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 
@@ -36,6 +38,8 @@ def _components(value: object) -> object:
 
 One = Annotated[Component, BeforeValidator(_component)]
 Many = Annotated[tuple[One, ...], BeforeValidator(_components)]
+Named = str | Component | Mapping[str, Any]
+"""How a person may write a component."""
 Symbol = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -45,7 +49,9 @@ class PipelineSpec(BaseModel):
     A stage is a name, or a name with settings; `operator` and `sink` also take a list.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, ser_json_inf_nan="constants", hide_input_in_errors=True
+    )
 
     version: Literal[1] = Field(default=1, description="The version of this format.")
     tenant_id: str = Field(default="default", description="On whose behalf it runs.", pattern=ID_PATTERN)
@@ -74,7 +80,58 @@ class PipelineSpec(BaseModel):
         default=None,
         description="When the source is faster than the sink. Left out: block if it can wait, else drop_oldest.",
     )
+    queue_rows: int = Field(default=100_000, gt=0, description="How many rows wait between source and operators.")
     drain_timeout_sec: float = Field(default=20.0, gt=0, description="How long a graceful stop may take.")
+    overrides: PipelineOverrides | None = Field(
+        default=None, description="Settings under their names in earlier programs, which become those above."
+    )
+
+    if TYPE_CHECKING:  # pydantic turns names into components and lists into tuples, which checkers do not see
+
+        def __init__(
+            self,
+            *,
+            source: Named,
+            sink: Named | Sequence[Named],
+            version: Literal[1] = 1,
+            tenant_id: str = "default",
+            pipeline_id: str = "",
+            symbols: Sequence[str] = (),
+            kinds: Iterable[Kind] | None = None,
+            operator: Named | Sequence[Named] | None = None,
+            batcher: Named = "hybrid",
+            duration_sec: float | None = None,
+            count: int | None = None,
+            allowed_lateness_sec: float = 2.0,
+            on_full: Literal["block", "drop_oldest", "drop_newest", "conflate", "fail"] | None = None,
+            queue_rows: int = 100_000,
+            drain_timeout_sec: float = 20.0,
+            overrides: PipelineOverrides | Mapping[str, Any] | None = None,
+        ) -> None: ...
+
+    @model_validator(mode="after")
+    def _fold(self) -> Self:
+        """Put overrides where they belong, and keep none: two specs of the same work are equal."""
+        if self.overrides is not None:
+            for override, stage, setting, value in self.overrides.settings():
+                self._set(override, stage, setting, value)
+            self.__dict__.update(self.overrides.fields(), overrides=None)
+        return self
+
+    def _set(self, override: str, stage: Stage, setting: str, value: Any) -> None:
+        there: One | Many = getattr(self, stage.kind)
+        components = there if isinstance(there, tuple) else (there,)
+        names = [component.name for component in components]
+        if names.count(stage.name) != 1:
+            raise ConfigurationError(
+                f"is for one {stage.kind} named {stage.name!r}, and this pipeline has {', '.join(names) or 'none'}: "
+                f"leave it out, or choose that {stage.kind}",
+                where=f"overrides.{override}",
+            )
+        index = names.index(stage.name)
+        changed = Component(name=stage.name, settings={**components[index].settings, setting: value})
+        several = (*components[:index], changed, *components[index + 1 :])
+        self.__dict__[stage.kind] = several if isinstance(there, tuple) else changed
 
     @model_validator(mode="after")
     def _name(self) -> Self:

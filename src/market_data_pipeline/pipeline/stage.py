@@ -38,7 +38,7 @@ class Stage:
             OperatorError: It raised and keeps state, it accounts wrongly, or too many rows fail.
         """
         self.counts.received += count_rows(items)
-        return self._count(outcome for item in items for outcome in self._outcomes(item))
+        return self._count(self._outcomes(items))
 
     def finish(self) -> list[StreamItem]:
         """Return what the operator still holds.
@@ -57,20 +57,21 @@ class Stage:
             self.counts.failed += self.counts.received - self.counts.gone
         return [item for outcome in said for item in outcome.items]
 
-    def _outcomes(self, item: StreamItem) -> Iterator[Outcome]:
-        if not isinstance(item, Batch):
-            yield self._checked(self._call("on_control", item), 0)
-            return
-        if item.kind not in self._operator.accepts:
-            raise OperatorError(
-                f"operator {self.counts.name} takes {' or '.join(sorted(self._operator.accepts))} rows, "
-                f"and source {self._source} gave {item.kind} rows: choose other kinds, or another basis"
-            )
-        if self._operator.stateless:
-            self._window()[1] += len(item)
-            yield from self._isolate(item)
-        else:
-            yield self._checked(self._call("on_batch", item), len(item))
+    def _outcomes(self, items: Sequence[StreamItem]) -> Iterator[Outcome]:
+        operator = self._operator
+        for item in items:
+            if not isinstance(item, Batch):
+                yield self._checked(self._call("on_control", item), 0)
+            elif item.kind not in operator.accepts:
+                raise OperatorError(
+                    f"operator {self.counts.name} takes {' or '.join(sorted(operator.accepts))} rows, "
+                    f"and source {self._source} gave {item.kind} rows: choose other kinds, or another basis"
+                )
+            elif operator.stateless:
+                self._window()[1] += len(item)
+                yield from self._isolate(item)
+            else:
+                yield self._checked(self._call("on_batch", item), len(item))
 
     def _isolate(self, batch: Batch[Row]) -> Iterator[Outcome]:
         """Give a stateless operator the rows that it can take, in order; the others leave as `Diverted`."""

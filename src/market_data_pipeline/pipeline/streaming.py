@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from math import inf
@@ -19,10 +20,10 @@ import anyio
 import attrs
 
 from market_data_pipeline.batcher import HybridBatcher
-from market_data_pipeline.channel import Channel
+from market_data_pipeline.channel import Channel, Policy
 from market_data_pipeline.contracts import Batcher, Operator, Sink
 from market_data_pipeline.errors import BatcherError, ConfigurationError, SinkError
-from market_data_pipeline.model import Batch, Refused, StreamItem
+from market_data_pipeline.model import Batch, Connected, ControlEvent, Refused, StreamItem, Watermark
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.entry import Entry
 from market_data_pipeline.pipeline.intake import Intake, Source
@@ -33,6 +34,9 @@ from market_data_pipeline.source.guard import FOREIGN, contract_errors, run_fore
 
 LEDGER_CHECK_NS = 10_000_000_000
 RESCUE_SEC = 2.0
+LATENESS_NS = 2_000_000_000
+QUEUE_ROWS = 100_000
+EVENTS_KEPT = 16
 
 Reason = Literal["end", "count", "duration", "stopped", "failed"]
 State = Literal["new", "running", "draining", "done", "failed"]
@@ -64,6 +68,8 @@ class PipelineStatus:
     """Of the newest row that went through, int ns; 0 before the first row."""
     progress: float | None
     """Which part of the source is done, from 0 to 1, where its end is known."""
+    events: tuple[ControlEvent, ...] = ()
+    """The last control events of the source, the newest last: a few, without those that belong to any stream."""
 
 
 class StreamingPipeline:
@@ -82,9 +88,10 @@ class StreamingPipeline:
         self.state: State = "new"
         operators = operator if isinstance(operator, Sequence) else [] if operator is None else [operator]
         sinks = sink if isinstance(sink, Sequence) else [sink]
-        self._intake = Intake(source, self.ctx.count)
-        self._entry = Entry(self._intake.name, self.ctx.allowed_lateness_ns)
-        self._stages = [Stage(one, self._intake.name, self.ctx.clock) for one in operators]
+        self.intake: Intake = Intake(source, self.ctx.count)
+        """Takes from the source."""
+        self._entry = Entry(self.intake.name, _lateness(self.ctx, operators))
+        self._stages = [Stage(one, self.intake.name, self.ctx.clock) for one in operators]
         self._batcher = batcher or HybridBatcher(clock=self.ctx.clock)
         self._outputs = [Output(one) for one in sinks]
         self._channel: Channel | None = None
@@ -95,15 +102,16 @@ class StreamingPipeline:
         self._draining: anyio.CancelScope | None = None
         self._errors: list[Exception] = []
         self._commit_at: int | None = None
+        self._events: deque[ControlEvent] = deque(maxlen=EVENTS_KEPT)
 
     @property
     def ledger(self) -> Ledger:
         """The row counts as they are now."""
-        queued, dropped = 0, self._intake.dropped
+        queued, dropped = 0, self.intake.dropped
         if self._channel is not None:
             queued, dropped = self._channel.rows + self._waiting, self._channel.dropped + dropped
         return Ledger(
-            received=self._intake.received,
+            received=self.intake.received,
             accepted=self._accepted,
             queued=queued,
             late=self._entry.late,
@@ -152,7 +160,7 @@ class StreamingPipeline:
                 await self._flow(duration_sec)
         finally:
             async with anyio.create_task_group() as tasks:  # which goes on to the end even if this task is cancelled
-                tasks.start_soon(self._intake.close)
+                tasks.start_soon(self.intake.close)
                 for output in self._outputs:
                     tasks.start_soon(output.close)
 
@@ -164,7 +172,7 @@ class StreamingPipeline:
             self._begin_drain(self._draining)
         elif self._opening is not None:
             self._opening.cancel()
-        self._intake.stop()
+        self.intake.stop()
 
     async def status(self) -> PipelineStatus:
         """Return how it is now."""
@@ -176,46 +184,48 @@ class StreamingPipeline:
             watermark=self._entry.watermark,
             ts_recv=self._entry.ts_recv,
             progress=await self._progress(),
+            events=tuple(self._events),
         )
 
     async def _progress(self) -> float | None:
         if self.ctx.count:
-            return min(1.0, self._intake.received / self.ctx.count)
-        return await self._intake.progress() if self.state == "running" else None
+            return min(1.0, self.intake.received / self.ctx.count)
+        return await self.intake.progress() if self.state == "running" else None
 
     async def _open(self) -> None:
         for output in self._outputs:
             await output.open(self.ctx.pipeline_id)
-        await self._intake.open()
+        await self.intake.open()
 
     # --- the two tasks ------------------------------------------------------------------------------------------
 
     async def _flow(self, duration_sec: float | None) -> None:
-        capabilities = self._intake.capabilities
+        capabilities = self.intake.capabilities
+        policy: Policy | None = self.ctx.on_full or getattr(self._batcher, "on_full", None)
         self._channel = channel = Channel(
-            self._intake.name,
+            self.intake.name,
             self.ctx.clock,
-            max_rows=self.ctx.max_rows,
+            max_rows=self.ctx.max_rows or getattr(self._batcher, "queue_rows", None) or QUEUE_ROWS,
             max_bytes=self.ctx.max_bytes,
-            policy=self.ctx.on_full or ("block" if capabilities.pausable else "drop_oldest"),
+            policy=policy or ("block" if capabilities.pausable else "drop_oldest"),
         )
         if capabilities.unbounded:
             self._commit_at = self._in(self.ctx.commit_sec)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._intake.run, channel)
+            tasks.start_soon(self.intake.run, channel)
             tasks.start_soon(self._watch_ledger)
             if duration_sec is not None:
                 tasks.start_soon(self._stop_after, duration_sec)
             with anyio.CancelScope() as self._draining:
                 await self._attempt(partial(self._process, channel))
             if self._errors:
-                self._intake.stop()
+                self.intake.stop()
                 with anyio.move_on_after(RESCUE_SEC):  # the sinks that still work save what they were given
                     await self._attempt(self._flush)
                     await self._attempt(partial(self._deliver, (), commit=True))
             tasks.cancel_scope.cancel()
-        if self._intake.error is not None:
-            self._errors.insert(0, self._intake.error)
+        if self.intake.error is not None:
+            self._errors.insert(0, self.intake.error)
         self._check_ledger()
 
     async def _attempt(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -249,13 +259,15 @@ class StreamingPipeline:
     async def _take(self, item: StreamItem) -> None:
         parts: Sequence[StreamItem] = (item,)
         if isinstance(item, Batch):
-            with contract_errors(self._intake.name):
+            with contract_errors(self.intake.name):
                 parts = list(self._entry.take(item))
             self._waiting -= len(item)
             self._accepted += len(item)
-        elif isinstance(item, Refused):
+        elif not isinstance(item, Watermark | Connected):
+            self._events.append(item)
+        if isinstance(item, Refused):
             symbols = ", ".join(sorted(item.symbols or ())) or "some symbols"
-            _log.warning("%s does not serve %s: %s", self._intake.name, symbols, item.error)
+            _log.warning("%s does not serve %s: %s", self.intake.name, symbols, item.error)
         await self._emit(parts, self._stages)
 
     async def _emit(self, items: Sequence[StreamItem], stages: Sequence[Stage]) -> None:
@@ -309,8 +321,8 @@ class StreamingPipeline:
 
     async def _finish(self) -> None:
         self.state = "draining"
-        if self._reason is None and self._intake.error is None:
-            self._reason = "end" if self._intake.ended else "count"
+        if self._reason is None and self.intake.error is None:
+            self._reason = "end" if self.intake.ended else "count"
         if self._reason == "end":
             await self._emit([self._entry.end()], self._stages)
         for index, stage in enumerate(self._stages):
@@ -339,3 +351,10 @@ class StreamingPipeline:
     def _check_ledger(self) -> None:
         for mismatch in self.ledger.mismatches():
             _log.error("the ledger of pipeline %s does not add up: %s", self.ctx.pipeline_id, mismatch)
+
+
+def _lateness(ctx: PipelineContext, operators: Sequence[Operator]) -> int:
+    """Return how late a row may be, int ns: no operator waits for rows that the entry puts aside."""
+    if ctx.allowed_lateness_ns is not None:
+        return ctx.allowed_lateness_ns
+    return max([LATENESS_NS, *(getattr(one, "allowed_lateness_ns", 0) for one in operators)])

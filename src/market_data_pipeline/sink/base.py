@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import anyio.to_thread
 
@@ -34,7 +34,7 @@ _ADVICE = {
 class BaseSink(ABC):
     """A sink that keeps no position and promises what it can: rows may be lost, or come twice, with a crash."""
 
-    guarantee: ClassVar[Literal["best_effort", "at_least_once", "effectively_once"]] = "best_effort"
+    guarantee: Literal["best_effort", "at_least_once", "effectively_once"] = "best_effort"
 
     async def open(self, pipeline: str) -> tuple[str, bytes] | None:  # noqa: ARG002 - the contract's form
         """Get ready; there is no last position."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Literal
 
+from market_data_pipeline.settings.directory import data_directory
 from market_data_pipeline.sink.parquet import ParquetSink
 
 
@@ -32,12 +32,3 @@ class StoreSink(ParquetSink):
             rows_per_group=rows_per_group,
             open_files=open_files,
         )
-
-
-def data_directory() -> Path:
-    """Return where our data is kept: `MDP__DATA_DIR`, or the user's data directory."""
-    if named := os.environ.get("MDP__DATA_DIR"):
-        return Path(named)
-    from platformdirs import user_data_path
-
-    return user_data_path("market-data-pipeline", appauthor=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from market_data_pipeline.contracts import Capabilities, RowSource, StreamRequest, TickSource
@@ -17,6 +18,7 @@ class PluginSource:
     Attributes:
         name: The name of the provider or source.
         capabilities: What the plugin declares.
+        symbols: What was asked for.
     """
 
     def __init__(
@@ -24,6 +26,7 @@ class PluginSource:
     ) -> None:
         self.name: str = spec.name
         self.capabilities: Capabilities = spec.capabilities
+        self.symbols: Sequence[str] = request.symbols
         self._spec = spec
         self._settings = settings
         self._request = request

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import attrs
@@ -13,6 +13,18 @@ from market_data_pipeline.source.guard import bounded_close, bounded_start, cont
 from market_data_pipeline.source.services import ServiceFactory
 
 
+@attrs.frozen(kw_only=True)
+class ProviderStatus:
+    """A look at one provider in use."""
+
+    name: str
+    state: Literal["starting", "running", "closing"]
+    users: int
+    """How many streams, pipelines and questions share it."""
+    since: int | None
+    """When it had started, int ns since the epoch, UTC."""
+
+
 @attrs.define(eq=False)
 class _Entry:
     """One provider, from the first who asks for it until it is closed."""
@@ -21,8 +33,15 @@ class _Entry:
     identity: dict[str, Any]
     users: int = 0
     provider: MarketDataProvider | None = None
+    since: int | None = None
     starting: anyio.Lock = attrs.field(factory=anyio.Lock)
     closed: anyio.Event = attrs.field(factory=anyio.Event)
+
+    def status(self) -> ProviderStatus:
+        state: Literal["starting", "running", "closing"] = "starting" if self.provider is None else "running"
+        return ProviderStatus(
+            name=self.spec.name, state=state if self.users else "closing", users=self.users, since=self.since
+        )
 
 
 @attrs.frozen
@@ -48,6 +67,7 @@ class ProviderPool:
             async with entry.starting:
                 if entry.provider is None:
                     entry.provider = await self._start(spec, settings)
+                    entry.since = self.services.clock.time_ns()
                 return entry.provider
         except BaseException:
             await self._leave(entry)
@@ -58,9 +78,9 @@ class ProviderPool:
         if (entry := self._find(spec, settings)) is not None:
             await self._leave(entry)
 
-    def names(self) -> list[str]:
-        """Return the names of the providers in use."""
-        return sorted({entry.spec.name for entry in self._entries})
+    def status(self) -> tuple[ProviderStatus, ...]:
+        """Return how the providers in use are, sorted by name."""
+        return tuple(sorted((entry.status() for entry in self._entries), key=lambda status: status.name))
 
     def _find(self, spec: ProviderSpec, settings: Any) -> _Entry | None:
         wanted = identity(spec, settings)

@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 
 from market_data_pipeline.contracts import RowSource
+from market_data_pipeline.errors import SourceBug
 from market_data_pipeline.model import BATCHES, Batch, Row
 
 MAX_ROWS = 1024
@@ -21,8 +22,9 @@ class RowPump:
     One task runs `fill()` and `end()`, another one `take()`.
     """
 
-    def __init__(self, source: RowSource) -> None:
+    def __init__(self, source: RowSource, name: str = "") -> None:
         self._source = source
+        self._name = name
         self._rows: list[Row] = []
         self._filled = anyio.Event()
         self._emptied = anyio.Event()
@@ -30,13 +32,14 @@ class RowPump:
 
     async def fill(self) -> None:
         """Take rows from the source until it ends."""
-        rows = self._rows
+        rows, append = self._rows, self._rows.append
         async with aclosing(self._source.stream()) as stream:
             async for row in stream:
-                if not rows:
+                append(row)
+                count = len(rows)
+                if count == 1:
                     self._filled.set()
-                rows.append(row)
-                if len(rows) == MAX_ROWS:
+                elif count == MAX_ROWS:
                     await self._emptied.wait()
 
     def end(self) -> None:
@@ -59,15 +62,27 @@ class RowPump:
         self._emptied = anyio.Event()
         if not self._ended:
             self._filled = anyio.Event()
-        return batched(rows)
+        return batched(rows, self._name)
 
 
-def batched(rows: Sequence[Row]) -> list[Batch[Row]]:
-    """Cut rows into batches of one kind and one origin, in order."""
+def batched(rows: Sequence[Row], source: str = "") -> list[Batch[Row]]:
+    """Return rows as batches of one kind and one origin, in order.
+
+    Raises:
+        SourceBug: Something else than a row is among them.
+    """
     if not rows:
         return []
     first, count = rows[0], len(rows)
     # Nearly always it is one batch, which this tells at a quarter of what groupby costs.
-    if [row.origin for row in rows].count(first.origin) == count == list(map(type, rows)).count(type(first)):
+    alike = list(map(type, rows)).count(type(first)) == count
+    for row in rows[: 1 if alike else None]:
+        if not isinstance(row, Row):
+            raise SourceBug(
+                f"{source or 'a source'} gave a {type(row).__name__}: stream() yields Quote, Trade or Bar of "
+                "market_data_pipeline.model",
+                source=source,
+            )
+    if alike and [row.origin for row in rows].count(first.origin) == count:
         return [BATCHES[first.kind](rows)]
     return [BATCHES[kind](run) for (kind, _), run in groupby(rows, key=lambda row: (row.kind, row.origin))]

@@ -36,6 +36,9 @@ class BatchMaker:
 
     def make(self, parts: Sequence[tuple[Chunk, Array]]) -> Iterator[Batch[Row]]:
         """Yield the batches of one stretch, given as parts with their sort keys, in file order."""
+        if len({(chunk.kind, chunk.origin) for chunk, _ in parts}) == 1:
+            yield from self._alike(parts)
+            return
         groups: dict[tuple[Kind, Origin], int] = {}
         numbers = [groups.setdefault((chunk.kind, chunk.origin), len(groups)) for chunk, _ in parts]
         in_files = np.repeat(numbers, [len(keys) for _, keys in parts])
@@ -51,6 +54,20 @@ class BatchMaker:
                 columns = columns.take((np.cumsum(in_files == group) - 1)[order[places]])
             whole[group] = self._stamp(kind, origin, columns, self.rows + places)
         yield from self._cut(in_time, whole)
+
+    def _alike(self, parts: Sequence[tuple[Chunk, Array]]) -> Iterator[Batch[Row]]:
+        """Yield the batches of parts of one kind and origin: nearly always it is so, and needs no groups."""
+        first, _ = parts[0]
+        columns = first.columns
+        if len(parts) > 1:
+            order = np.argsort(np.concatenate([keys for _, keys in parts]), kind="stable")
+            columns = join([chunk.columns for chunk, _ in parts]).take(order)
+        count = len(columns)
+        batch = self._stamp(first.kind, first.origin, columns, np.arange(self.rows, self.rows + count))
+        for start in range(0, count, MOST_ROWS):
+            piece = batch[start : start + MOST_ROWS] if count > MOST_ROWS else batch
+            self.rows += len(piece)
+            yield piece
 
     def _stamp(self, kind: Kind, origin: Origin, columns: Columns, ordinals: Array) -> Batch[Row]:
         if origin.epoch == UNSTAMPED:

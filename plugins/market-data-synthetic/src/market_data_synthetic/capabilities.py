@@ -6,6 +6,9 @@ from market_data_pipeline.contracts import Capabilities
 
 CAPABILITIES = Capabilities(
     kinds=frozenset({"quote", "trade"}),
+    history=frozenset({"bar"}),
+    option_chain=True,
+    resolve=True,
     pausable=True,
     resumable=True,
     modes=frozenset({"synthetic"}),

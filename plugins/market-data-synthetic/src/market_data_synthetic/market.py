@@ -75,14 +75,25 @@ class Market:
         hit = {name: column[traded] for name, column in quotes.items()}
         return {"quote": quotes, "trade": self._trades(hit, delay, start)}
 
+    def px(self, time: int) -> int:
+        """Return the mid of the first symbol at a time, before bid and ask are put on the grid around it."""
+        (mid,) = self._mids(np.zeros(1, np.int64), np.array([time]), time, time + 1).tolist()
+        px: int = mid * self._tick_px >> _SUB
+        return px
+
+    def _mids(self, symbol: Ints, time: Ints, start: int, stop: int) -> Ints:
+        """Return the mids of symbols at times in [start, stop), in 2**-16 of a tick."""
+        mid = self._path.at(symbol, time, start, stop)
+        mid += 1 << ONE
+        mid *= self._base[symbol]
+        mid >>= ONE - _SUB
+        return mid
+
     def _quotes(self, symbol: Ints, ts_event: Ints, start: int, stop: int) -> Arrays:
         """Return the quotes of symbols at times in [start, stop), with `symbol` as index."""
         noise = draw(self._quote[symbol], ts_event.view(np.uint64))
         hour = hour_of(ts_event)
-        mid = self._path.at(symbol, ts_event, start, stop)
-        mid += 1 << ONE
-        mid *= self._base[symbol]
-        mid >>= ONE - _SUB
+        mid = self._mids(symbol, ts_event, start, stop)
         spread = 1 + (_bits(noise, 48) * SPREAD[hour] >> 16)
         bid = mid - (spread << (_SUB - 1)) >> _SUB
         depth = VOLUME[hour]

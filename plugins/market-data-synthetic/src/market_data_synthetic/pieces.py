@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from market_data_pipeline.errors import InvalidRequest
 from market_data_pipeline.model import Kind
 from market_data_synthetic.market import Arrays, Market
+from market_data_synthetic.noise import Ints
 
 MAX_ROWS = 8_192
 ENDLESS = 2**63
@@ -62,14 +63,29 @@ class Piece:
     def __len__(self) -> int:
         return len(self.arrays["ts_event"])
 
+    @property
+    def time(self) -> int:
+        """That of its first tick, int ns."""
+        return int(self.arrays["ts_event"][0])
+
+    def take(self, rows: Ints | slice) -> Piece:
+        """Return some of its rows, as a piece with the same end."""
+        return attrs.evolve(self, arrays={name: array[rows] for name, array in self.arrays.items()})
+
 
 def cut(
-    market: Market, kinds: Sequence[Kind], place: Place, *, start: int, step: int | None, count: int | None
+    market: Market,
+    kinds: Sequence[Kind],
+    place: Place,
+    *,
+    start: int,
+    edge: Callable[[int], int] | None,
+    count: int | None,
 ) -> Iterator[Piece]:
     """Yield the ticks from a place on, none before `start`, until `count` rows are given since the start of the run.
 
-    Each piece lies between two multiples of `step`, if there is one, and pieces between the same two come in the order
-    of `kinds`: no tick comes behind one that is later by a step or more.
+    `edge` returns the first edge after a time. Each piece lies between two edges, if there are any, and pieces between
+    the same two come in the order of `kinds`: no tick comes behind one from beyond a later edge.
     """
     limit = ENDLESS if count is None else count
     slots = max(1, MAX_ROWS // market.symbols)
@@ -82,7 +98,7 @@ def cut(
             given[kind] = max(given[kind], int(np.searchsorted(times[kind], start)))
         until = 0
         while ahead := [int(times[kind][given[kind]]) for kind in kinds if given[kind] < len(times[kind])]:
-            until = end if step is None else min(end, (min(ahead) // step + 1) * step)
+            until = end if edge is None else min(end, edge(min(ahead)))
             for kind in kinds:
                 stop = int(np.searchsorted(times[kind], until))
                 while given[kind] < stop:

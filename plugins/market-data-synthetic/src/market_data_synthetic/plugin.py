@@ -21,7 +21,7 @@ class Plugin(PluginHooks):
             factory="market_data_synthetic.provider:SyntheticProvider",
             settings="market_data_synthetic.settings:SyntheticSettings",
             capabilities=CAPABILITIES,
-            summary="Quotes and trades computed from seed, symbol and time; no account, no network.",
+            summary="Quotes, trades, bars and option chains computed from a seed; no account, no network.",
         )
 
 

@@ -9,15 +9,19 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 from market_data_pipeline.model import parse_time
+from market_data_synthetic.faults import FaultSettings
 
 DEFAULT_START = 1_704_205_800_000_000_000
 """2024-01-02T14:30:00Z, the opening of a New York session."""
 
-Time = Annotated[int, BeforeValidator(parse_time), Field(ge=0, le=2**62)]
+END_OF_TICKS = 2**62
+"""No tick is later, int ns: in 2116."""
+
+Time = Annotated[int, BeforeValidator(parse_time), Field(ge=0, le=END_OF_TICKS)]
 Factor = Annotated[float, Field(ge=0.001, le=1e6)]
 
 
-class SyntheticSettings(BaseModel):
+class TickSettings(BaseModel):
     """Which ticks to compute, from when on, and how fast to hand them out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,3 +69,7 @@ class SyntheticSettings(BaseModel):
     def trade_share(self) -> int:
         """`trades_per_quote` in 1/65536, at least one of them if there are trades at all."""
         return math.ceil(self.trades_per_quote * 65_536)
+
+
+class SyntheticSettings(FaultSettings, TickSettings):
+    """The ticks, and what goes wrong with them."""

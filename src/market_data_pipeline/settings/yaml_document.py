@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -51,12 +51,25 @@ def parse_yaml(text: str, *, name: str) -> Node:
     Raises:
         ConfigurationError: It is no YAML, or uses what is refused here; says where.
     """
+    root, refused = scan_yaml(text, name=name)
+    if refused:
+        raise ConfigurationError("; ".join(refused))
+    return root
+
+
+def scan_yaml(text: str, *, name: str) -> tuple[Node, list[str]]:
+    """Return the only document in a text without what is refused in it, and what that is, each with its place.
+
+    Raises:
+        ConfigurationError: It is no YAML; says where.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
     try:
-        return _Parser(YAML(typ="safe", pure=True).parse(text), name).document()
+        parser = _Parser(YAML(typ="safe", pure=True).parse(text), name)
+        return parser.document(), parser.refused
     except ConfigurationError:
         raise
     except ReaderError as error:
@@ -80,6 +93,7 @@ class _Parser:
     def __init__(self, events: Iterator[Event], name: str) -> None:
         self._events = events
         self._name = name
+        self.refused: list[str] = []
 
     def document(self) -> Node:
         from ruamel.yaml.events import DocumentStartEvent
@@ -88,15 +102,18 @@ class _Parser:
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
                 if root is not None:
-                    self._refuse("a second document: write one pipeline a file", event.start_mark)
+                    self._refuse("a second document: write one a file", event.start_mark)
+                    break
                 root = self._node(next(self._events), event.start_mark, 0)
         return root or Node(None, 1, 1)
 
-    def _node(self, event: Event, mark: StreamMark, depth: int) -> Node:
+    def _node(self, event: Event, mark: StreamMark, depth: int) -> Node | None:
+        """Return the node that an event begins; none where it cannot be one."""
         from ruamel.yaml.events import CollectionStartEvent, MappingStartEvent, ScalarEvent
 
         if not isinstance(event, ScalarEvent | CollectionStartEvent):
             self._refuse("an alias: write the value out", event.start_mark)
+            return None
         if event.anchor is not None:
             self._refuse(f"the anchor &{event.anchor}: write each value where it belongs", event.start_mark)
         if event.tag is not None:
@@ -107,6 +124,7 @@ class _Parser:
             return Node(_resolve(event.value) if plain else event.value, *place)
         if depth == MAX_DEPTH:
             self._refuse(f"more than {MAX_DEPTH} levels", event.start_mark)
+            raise ConfigurationError("; ".join(self.refused))  # reading on could take for ever
         if isinstance(event, MappingStartEvent):
             parts: dict[Any, Node] = dict(self._mapping(depth))
             return Node({key: part.value for key, part in parts.items()}, *place, parts)
@@ -117,7 +135,8 @@ class _Parser:
         from ruamel.yaml.events import SequenceEndEvent
 
         while not isinstance(event := next(self._events), SequenceEndEvent):
-            yield self._node(event, event.start_mark, depth + 1)
+            if (node := self._node(event, event.start_mark, depth + 1)) is not None:
+                yield node
 
     def _mapping(self, depth: int) -> Iterator[tuple[str, Node]]:
         from ruamel.yaml.events import MappingEndEvent
@@ -125,16 +144,20 @@ class _Parser:
         lines: dict[str, int] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             mark = event.start_mark
-            key = self._node(event, mark, depth + 1).value
-            if not isinstance(key, str):
-                self._refuse(f"the key {key!r} is no text: write it in quotes", mark)
-            if key in lines:
-                self._refuse(f"the key {key!r} stands in line {lines[key]} already", mark)
-            lines[key] = mark.line + 1
-            yield key, self._node(next(self._events), mark, depth + 1)
+            key = self._node(event, mark, depth + 1)
+            node = self._node(next(self._events), mark, depth + 1)
+            if key is None or node is None:
+                continue
+            if not isinstance(key.value, str):
+                self._refuse(f"the key {key.value!r} is no text: write it in quotes", mark)
+            elif key.value in lines:
+                self._refuse(f"the key {key.value!r} stands in line {lines[key.value]} already", mark)
+            else:
+                lines[key.value] = mark.line + 1
+                yield key.value, node
 
-    def _refuse(self, what: str, mark: StreamMark) -> NoReturn:
-        raise ConfigurationError(what, where=f"{self._name}:{mark.line + 1}:{mark.column + 1}")
+    def _refuse(self, what: str, mark: StreamMark) -> None:
+        self.refused.append(f"{self._name}:{mark.line + 1}:{mark.column + 1}: {what}")
 
 
 def _resolve(text: str) -> Any:

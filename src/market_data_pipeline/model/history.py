@@ -1,0 +1,71 @@
+"""Bars of the past, as a provider answered: batches, with what was said about what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import attrs
+
+from market_data_pipeline.model.batch import Batch
+from market_data_pipeline.model.events import ControlEvent
+from market_data_pipeline.model.frames import to_pandas, to_polars
+from market_data_pipeline.model.rows import Bar, Basis
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class History:
+    """The bars of one symbol in [start, end), ordered by start; an interval without a row has no bar."""
+
+    symbol: str
+    start: int
+    """Int ns."""
+    end: int
+    interval_ns: int
+    basis: Basis
+    batches: tuple[Batch[Bar], ...] = attrs.field(repr=False)
+    events: tuple[ControlEvent, ...] = ()
+    """What the provider said beside the bars, such as a `Gap` where some are missing."""
+
+    def __len__(self) -> int:
+        return sum(map(len, self.batches))
+
+    def __iter__(self) -> Iterator[Bar]:
+        return (bar for batch in self.batches for bar in batch.rows)
+
+    @property
+    def rows(self) -> tuple[Bar, ...]:
+        """All bars, in order."""
+        return tuple(self)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the bars with the columns of our files; prices are DECIMAL(18, 9)."""
+        import pyarrow as pa
+
+        from market_data_pipeline.model.arrow import RowGroup
+
+        group = RowGroup("bar", len(self))
+        for batch in self.batches:
+            group.append(batch)
+        return pa.Table.from_batches([group.to_arrow()])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the bars as a frame of Arrow-backed columns.
+
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        return to_pandas(self.to_arrow())
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the bars as a frame.
+
+        Raises:
+            ConfigurationError: Polars is not installed.
+        """
+        return to_polars(self.to_arrow())

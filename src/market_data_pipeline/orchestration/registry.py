@@ -1,0 +1,73 @@
+"""A registry of source classes by name, as programs of the earlier system use it."""
+
+from __future__ import annotations
+
+import os
+from pkgutil import resolve_name
+from typing import Any
+
+from market_data_pipeline.errors import PluginNotFound, nearest
+from market_data_pipeline.plugins import GROUP, PluginHost, PluginPolicy, ProviderSpec, SourceSpec
+from market_data_pipeline.plugins.guard import describe
+
+
+class SourceRegistry:
+    """Finds the class behind a name: one that was registered here, a dotted path, or an installed plugin's.
+
+    A new one starts empty. Pipelines and streams need none: they find installed plugins by themselves.
+    """
+
+    def __init__(self, host: PluginHost | None = None) -> None:
+        self._host = host or PluginHost(policy=PluginPolicy.from_environ(os.environ))
+        self._classes: dict[str, Any] = {}
+
+    def register(self, name: str, cls: Any) -> None:
+        """Keep a class, or any factory, under a name; another one of that name is replaced."""
+        self._classes[name] = cls
+
+    def load(self, name: str) -> Any:
+        """Return the class of a name or of `"package.module:Class"`.
+
+        Raises:
+            PluginNotFound: There is none, which is an `ImportError`.
+            PluginError: The plugin of that name does not load.
+        """
+        if name in self._classes:
+            return self._classes[name]
+        if ":" in name:
+            try:
+                return resolve_name(name)
+            except Exception as error:
+                raise PluginNotFound(f"{name!r} cannot be imported: {describe(error)}", plugin=name) from error
+        try:
+            return self._find(name).resolve_factory()
+        except PluginNotFound as error:
+            raise PluginNotFound(f"{error}; registered here: {nearest(name, self._classes)}", plugin=name) from None
+
+    def list_sources(self) -> list[str]:
+        """Return the names that are registered here, sorted."""
+        return sorted(self._classes)
+
+    def discover_entrypoints(self, group: str = GROUP) -> list[str]:
+        """Register what the installed plugins offer; one that does not load is left out and logged.
+
+        Returns:
+            The names that were registered.
+
+        Raises:
+            PluginNotFound: Plugins are looked for in another group than ours.
+        """
+        if group != GROUP:
+            raise PluginNotFound(f"plugins are in the group {GROUP!r}, not in {group!r}")
+        self._host.load_all()
+        specs = {spec.name: spec for spec in (*self._host.providers(), *self._host.sources())}
+        for name, spec in specs.items():
+            self._classes.setdefault(name, spec.resolve_factory())
+        return sorted(specs)
+
+    def _find(self, name: str) -> ProviderSpec | SourceSpec:
+        """Return the source of that name, else the provider: a registry is asked for what streams."""
+        try:
+            return self._host.source(name)
+        except PluginNotFound:
+            return self._host.provider(name)

@@ -1,0 +1,153 @@
+"""Settings out of all that says some: defaults < file < profile < environment < call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from pydantic import ValidationError
+
+from market_data_pipeline.errors import ConfigurationError, nearest
+from market_data_pipeline.plugins import Spec
+from market_data_pipeline.settings.document import Document, read_document
+from market_data_pipeline.settings.layers import Layer, Layers, Origin
+from market_data_pipeline.settings.mistakes import Place, mistakes, placed
+from market_data_pipeline.settings.shape import Location
+from market_data_pipeline.settings.tree import QUIET, PipelineRuntimeSettings, SettingsFile
+from market_data_pipeline.settings.validation import check
+from market_data_pipeline.settings.variables import PREFIX, parsed, variables
+
+FILE_VARIABLE: Final = "MDP_SETTINGS"
+MAX_SHOWN: Final = 100
+"""So many mistakes are named."""
+
+
+@attrs.frozen
+class LoadedSettings:
+    """Settings, and where each of them comes from."""
+
+    settings: PipelineRuntimeSettings
+    origins: Mapping[str, Origin]
+    """By dotted key; what is not in it is a default."""
+    _layers: Layers = attrs.field(repr=False)
+
+    def origin(self, location: Location) -> Origin:
+        """Return where the value at a location comes from."""
+        return self._layers.origin(location) or Origin("default")
+
+    def mistakes(self, spec: Spec) -> list[str]:
+        """Return what is wrong with the settings of a provider or source, each with its place."""
+        found = check(spec, provider_values(self.settings, spec.name))[1]
+        return placed(found, lambda location: str(self.origin(("providers", spec.name, *location))))
+
+
+def load_settings(
+    path: str | Path | None = None,
+    *,
+    profile: str | None = None,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> LoadedSettings:
+    """Load settings; nothing is read that was not named.
+
+    Args:
+        path: The file; None is the one that the variable `MDP_SETTINGS` names, or none.
+        profile: Which of the file's profiles lies over it; None is what `MDP__PROFILE` or the file itself says.
+        environ: The environment; that of this process unless given.
+        overrides: Settings that go before all others.
+
+    Raises:
+        ConfigurationError: Something is wrong: one line for each mistake, with its place.
+    """
+    environ = os.environ if environ is None else environ
+    overrides = dict(overrides or {}) | ({} if profile is None else {"profile": profile})
+    found: list[str] = []
+    layers, top = Layers(), Layers()
+    _put_variables(top, environ, found)
+    if _right(PipelineRuntimeSettings, overrides, lambda _: "call", found):
+        top.put(overrides, lambda _: Origin("call"))
+    if path := path or environ.get(FILE_VARIABLE):
+        _put_file(layers, read_document(path, form="settings are written as lines of `key: value`"), top, found)
+    elif name := top.values.get("profile"):
+        found.append(f"{top.origin(('profile',))}: there is no file that has a profile {name!r}: name one by --settings")
+    if found:
+        raise ConfigurationError(_listed(found))
+    layers.put(_canonical(top.values, layers), partial(_origin_of, top))
+    settings = PipelineRuntimeSettings.model_validate(layers.values)
+    return LoadedSettings(settings, {".".join(map(str, key)): origin for key, origin in layers.origins.items()}, layers)
+
+
+def provider_values(settings: PipelineRuntimeSettings, name: str) -> Mapping[str, Any]:
+    """Return the settings given for a provider or source; a variable writes its `-` as `_`."""
+    return settings.providers.get(name) or settings.providers.get(name.replace("-", "_"), {})
+
+
+def _put_file(layers: Layers, document: Document, top: Layers, found: list[str]) -> None:
+    values = dict(document.root.value)
+    found += document.refused
+    if not _right(SettingsFile, values, document.find, found):
+        return
+    profiles = values.pop("profiles", None) or {}
+    layers.put(values, lambda location: Origin("file", document.find(location)))
+    name = top.values.get("profile", values.get("profile"))
+    if name is None:
+        return
+    if name not in profiles:
+        origin = top.origin(("profile",)) or layers.origin(("profile",))
+        found.append(f"{origin}: {document.name} has no profile {name!r}; {nearest(name, profiles)}")
+        return
+    layers.put(
+        profiles[name] or {},
+        lambda location: Origin("profile", document.find(("profiles", name, *location)), name),
+    )
+
+
+def _put_variables(layers: Layers, environ: Mapping[str, str], found: list[str]) -> None:
+    for name, location, text in variables(environ):
+        if name != name.upper():
+            found.append(f"{name}: write it in upper case: {name.upper()}")
+            continue
+        if not all(location):
+            found.append(f"{name}: a part of the name is empty: write {PREFIX}SECTION__KEY")
+            continue
+        values: Any = text
+        for part in reversed(location):
+            values = {part: values}
+        values = parsed(PipelineRuntimeSettings, values) if location[0] != "providers" else values
+        if _right(PipelineRuntimeSettings, values, lambda _, name=name: name, found):
+            layers.put(values, lambda _, name=name: Origin("environment", name))
+
+
+def _right(
+    model: type[PipelineRuntimeSettings], values: Mapping[str, Any], place: Place, found: list[str]
+) -> bool:
+    """Return whether a layer by itself is right; add its mistakes to those that were found."""
+    try:
+        model.model_validate(values, context=QUIET)
+    except ValidationError as error:
+        found += placed(mistakes(error, model, values), place)
+        return False
+    return True
+
+
+def _canonical(values: Mapping[str, Any], lower: Layers) -> Mapping[str, Any]:
+    """Return values in which the name of a provider is as the file writes it: a variable has no `-` in its name."""
+    names = {name.replace("-", "_"): name for name in lower.values.get("providers") or ()}
+    providers = values.get("providers")
+    if not providers:
+        return values
+    return {**values, "providers": {names.get(name, name): inner for name, inner in providers.items()}}
+
+
+def _origin_of(layers: Layers, location: Location) -> Origin:
+    return layers.origins.get(location) or layers.origin(location) or Origin("call")
+
+
+def _listed(found: Iterable[str]) -> str:
+    lines = list(found)
+    more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
+    return "\n".join(lines[:MAX_SHOWN] + more)

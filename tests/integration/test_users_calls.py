@@ -1,0 +1,284 @@
+"""Programs for the earlier system, as their users wrote them: each runs unchanged, in a process and folder of its own.
+
+What stands here is what the migration page says to work unchanged.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = {
+    "create_pipeline": """
+import asyncio
+from market_data_pipeline import create_pipeline
+
+pipeline = create_pipeline("acme", "quotes", source="synthetic", symbols=["AAPL", "MSFT"], duration_sec=0.3)
+result = asyncio.run(pipeline.run())
+print(result.reason, result.ledger.received == result.ledger.accepted)
+>>> duration True
+""",
+    "create_pipeline, all arguments": """
+import asyncio
+from market_data_pipeline import PipelineOverrides, create_pipeline
+
+pipeline = create_pipeline(
+    "acme",
+    "quotes",
+    source="synthetic",
+    symbols=["AAPL"],
+    duration_sec=0.3,
+    operator="bars",
+    sink="store",
+    overrides=PipelineOverrides(
+        ticks_per_sec=200, bar_window_sec=1, bar_allowed_lateness_sec=0,
+        batch_size=50, max_bytes=100_000, flush_ms=20, op_queue_max=8, drop_policy="oldest",
+    ),
+)
+print(asyncio.run(pipeline.run()).ledger.accepted > 0, [folder.name for folder in (STORE / "parquet").iterdir()])
+>>> True ['kind=bar']
+""",
+    "overrides of a replay": """
+import asyncio
+from market_data_pipeline import PipelineOverrides, StreamingPipeline, PipelineContext, create_pipeline
+
+ticks = StreamingPipeline(
+    source=Prices(), operator=None, batcher=None, sink=StoreSink("recorded"), ctx=PipelineContext(pipeline_id="record")
+)
+asyncio.run(ticks.run())
+for speed in (1000, 1e9):
+    pipeline = create_pipeline(
+        "acme", f"replay-{speed:.0f}", source="replay", symbols=["AAPL"], operator="bars", sink="store",
+        overrides=PipelineOverrides(replay_path="recorded", replay_speed=speed, bar_window_sec=2),
+    )
+    result = asyncio.run(pipeline.run())
+    print(result.reason, result.ledger.received, result.ledger.operators[0].created)
+>>> end 10 5
+>>> end 10 5
+""",
+    "overrides without effect": """
+import asyncio
+from market_data_pipeline import PipelineOverrides, create_pipeline
+
+overrides = PipelineOverrides(pacing_max_per_sec=1000, pacing_burst=1000, sink_workers=2, sink_queue_max=100)
+pipeline = create_pipeline("acme", "q", source="synthetic", symbols=["A"], duration_sec=0.1, overrides=overrides)
+print(asyncio.run(pipeline.run()).reason)
+>>> duration
+""",
+    "overrides of sinks that there are not": """
+from market_data_pipeline import PipelineOverrides, PipelineSpec
+
+for names in ({"kafka_bootstrap": "host:9092"}, {"database_dsn": "postgresql://"}):
+    try:
+        PipelineSpec(source="synthetic", sink="store", overrides=PipelineOverrides(**names))
+    except ValueError as error:
+        print(*[word for word in ("overrides.kafka_bootstrap", "'kafka'", "PostgreSQL") if word in str(error)])
+>>> overrides.kafka_bootstrap 'kafka'
+>>> PostgreSQL
+""",
+    "PipelineSpec and PipelineBuilder": """
+import asyncio
+from market_data_pipeline import PipelineBuilder, PipelineOverrides, PipelineSpec, StreamingPipeline
+
+spec = PipelineSpec(
+    tenant_id="acme", pipeline_id="quotes", source="synthetic", symbols=["AAPL"], duration_sec=0.2, operator="bars",
+    sink="store", overrides=PipelineOverrides(ticks_per_sec=100),
+)
+builder = PipelineBuilder()
+pipeline = builder.build(spec)
+print(isinstance(pipeline, StreamingPipeline), spec.tenant_id, spec.pipeline_id, spec.symbols, spec.duration_sec)
+print(asyncio.run(builder.build_and_run(spec)).reason)
+>>> True acme quotes ('AAPL',) 0.2
+>>> duration
+""",
+    "a pipeline of objects": """
+import asyncio
+from market_data_pipeline import PipelineContext, StreamingPipeline
+from market_data_pipeline.batcher import HybridBatcher
+from market_data_pipeline.operator import SecondBarAggregator
+
+pipeline = StreamingPipeline(
+    source=Prices(),
+    operator=SecondBarAggregator(window_sec=2, allowed_lateness_sec=0),
+    batcher=HybridBatcher(max_rows=500, max_bytes=512_000, flush_ms=100, op_queue_max=8, drop_policy="oldest"),
+    sink=StoreSink(),
+    ctx=PipelineContext(tenant_id="acme", pipeline_id="prices"),
+)
+result = asyncio.run(pipeline.run(duration_sec=30))
+print(result.reason, result.ledger.received, result.ledger.sinks[0].delivered)
+print([folder.name for folder in (STORE / "parquet").iterdir()])
+>>> end 10 5
+>>> ['kind=bar']
+""",
+    "a source": """
+import asyncio
+
+async def main():
+    source = Prices()
+    print(source.symbols, source.capabilities)
+    await source.start()
+    status = await source.status()
+    print(status.connected, status.detail == SourceStatus(True, "").detail, (await source.health()).connected)
+    async for quote in source.stream():
+        print(quote.symbol, quote.timestamp.isoformat(), quote.price, quote.size, quote.source)
+        break
+    await source.close()
+    await source.close()
+    print((await source.status()).connected)
+
+asyncio.run(main())
+>>> ('AAPL',) None
+>>> True True True
+>>> AAPL 2024-01-02T14:30:00+00:00 100.0 10.0 mine
+>>> False
+""",
+    "a quote": """
+from market_data_pipeline import Bar, Origin, Quote, Trade
+from market_data_pipeline.model import to_px
+
+origin = Origin("acme", "acme", 1, "live")
+at = 1_704_205_800_000_000_000
+quote = Quote("AAPL", at, at, 0, 0, origin, to_px("1.5"), to_px("2.5"), 3.0, 4.0)
+bar = Bar("AAPL", at, at, 0, 0, origin, 0, at, to_px("1"), to_px("4"), to_px("0.5"), to_px("2"), 7.0, None, 3)
+for row in (quote, Trade("AAPL", at, at, 0, 0, origin, to_px("2.5"), 3.0)):
+    print(row.symbol, row.timestamp.utcoffset(), row.price, row.size, row.source)
+print(bar.symbol, bar.timestamp.year, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.source)
+>>> AAPL 0:00:00 2.0 7.0 acme
+>>> AAPL 0:00:00 2.5 3.0 acme
+>>> AAPL 2024 1.0 4.0 0.5 2.0 7.0 acme
+""",
+    "operators": """
+from market_data_pipeline.operator import EventTimePolicy, SecondBarAggregator
+
+policy = EventTimePolicy(window_sec=1, allowed_lateness_sec=0, drop_late_beyond_watermark=True)
+print(policy.window_sec, policy.allowed_lateness_sec, policy.drop_late_beyond_watermark, policy == EventTimePolicy())
+SecondBarAggregator(), SecondBarAggregator(5), SecondBarAggregator(window_sec=60, allowed_lateness_sec=1)
+>>> 1 0 True True
+""",
+    "a batcher": """
+import asyncio
+from market_data_pipeline.batcher import HybridBatcher
+
+async def main():
+    batcher = HybridBatcher(max_rows=4)
+    async for quote in Prices().stream():
+        if batch := await batcher.add(quote):
+            print([row.price for row in batch])
+    print([row.price for row in await batcher.flush()])
+    print(await batcher.flush())
+
+asyncio.run(main())
+>>> [100.0, 101.0, 102.0, 103.0]
+>>> [104.0, 105.0, 106.0, 107.0]
+>>> [108.0, 109.0]
+>>> None
+""",
+    "a runtime, in a block": """
+import asyncio
+from market_data_pipeline import PipelineSpec
+from market_data_pipeline.orchestration import PipelineRuntime
+
+async def main():
+    async with PipelineRuntime() as runtime:
+        async for quote in runtime.stream_quotes(["AAPL"]):
+            print(quote.symbol, quote.source, quote.price > 0)
+            break
+        spec = PipelineSpec(
+            tenant_id="acme", pipeline_id="quotes", source="synthetic", symbols=["AAPL"], operator="bars", sink="store"
+        )
+        key = await runtime.run_pipeline(spec)
+        print(key, await runtime.list_pipelines())
+        await runtime.stop_pipeline(key)
+        print(await runtime.list_pipelines())
+
+asyncio.run(main())
+>>> AAPL synthetic True
+>>> acme:quotes ['acme:quotes']
+>>> []
+""",
+    "a runtime, by hand": """
+import asyncio
+from market_data_pipeline.orchestration.runtime import PipelineRuntime
+
+async def main():
+    runtime = PipelineRuntime()
+    await runtime.initialize()
+    try:
+        print(await runtime.list_pipelines())
+    finally:
+        await runtime.shutdown()
+
+asyncio.run(main())
+>>> []
+""",
+    "what comes with a plugin or not at all": """
+try:
+    from market_data_pipeline.sink import DatabaseSink
+except ImportError as error:
+    print("PostgreSQL plugin" in str(error))
+try:
+    from market_data_pipeline.sink import DatabaseSinkSettings
+except ImportError as error:
+    print("PostgreSQL plugin" in str(error))
+try:
+    from market_data_pipeline.operator import OptionsChainOperator
+except ImportError as error:
+    print("get_options_chain" in str(error))
+import market_data_pipeline.operator, market_data_pipeline.sink
+print(hasattr(market_data_pipeline.operator, "Nothing"), hasattr(market_data_pipeline.sink, "Nothing"))
+>>> True
+>>> True
+>>> True
+>>> False False
+""",
+}
+
+SAID = re.compile("has no effect: |^no provider is configured: ")
+"""What may be warned of."""
+
+SHARED = """
+import os
+from pathlib import Path
+from market_data_pipeline.sink import StoreSink
+from market_data_pipeline.source.base import SourceStatus, TickSource
+
+STORE = Path(os.environ["MDP__DATA_DIR"])
+
+
+class Prices(TickSource):
+    symbols = ("AAPL",)
+
+    async def stream(self):
+        from market_data_pipeline import Origin, Trade
+        from market_data_pipeline.model import to_px
+
+        origin = Origin("mine", "mine", 1, "live")
+        for n in range(10):
+            at = 1_704_205_800_000_000_000 + n * 1_000_000_000
+            yield Trade("AAPL", at, at, n, 0, origin, to_px(100 + n), 10.0)
+
+"""
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_for_the_earlier_system_runs_unchanged(name, tmp_path):
+    program, *expected = PROGRAMS[name].split("\n>>> ")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", SHARED + program],
+        cwd=tmp_path,
+        env=os.environ | {"MDP__DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == "\n".join(expected).splitlines(), done.stderr
+    assert (done.returncode, [line for line in done.stderr.splitlines() if not SAID.search(line)]) == (0, [])
+
+
+def test_the_command_is_called_mdp():
+    mdp = Path(sys.executable).with_name("mdp")
+    done = subprocess.run([mdp, "--version"], capture_output=True, text=True, check=True)
+    assert "2." in done.stdout
