@@ -77,3 +77,8 @@ def test_what_there_is_not_says_what_to_use(name):
     with pytest.raises(ImportError, match=name) as caught:
         getattr(room, name)
     assert "use" in str(caught.value)
+
+
+@pytest.mark.parametrize("room", ["operator", "sink"])
+def test_any_other_name_is_simply_not_there(room):
+    assert not hasattr(import_module(f"market_data_pipeline.{room}"), "Nothing")
