@@ -83,9 +83,9 @@ class PipelineRuntime:
         """Prepare a runtime; nothing is loaded yet.
 
         Args:
-            settings: Settings; a mapping goes before the environment's and the settings file's, and None is those alone.
-            provider: Where streams come from unless they say otherwise; that of the settings unless given. Where neither
-                says one it is "synthetic", with a warning each time.
+            settings: Settings; a mapping goes before those of environment and settings file, and None is those alone.
+            provider: Where streams come from unless they say otherwise; that of the settings unless given. Where
+                neither says one it is "synthetic", with a warning each time.
             provider_settings: Its settings, in place of those that the settings have for it.
             host: The plugins to look in; those of this environment that the settings allow, unless given.
             services: Clock and randomness for everything in it.

@@ -191,9 +191,7 @@ class TickStream(Generic[R]):
 class _Iterator(Generic[T]):
     """The iterator of one `async for`: when it is dropped, the source is closed."""
 
-    def __init__(
-        self, stream: TickStream[Any], advance: Callable[[], Coroutine[Any, Any, T]], ready: deque[T]
-    ) -> None:
+    def __init__(self, stream: TickStream[Any], advance: Callable[[], Coroutine[Any, Any, T]], ready: deque[T]) -> None:
         self._stream = stream
         self._advance = advance
         self._ready = ready

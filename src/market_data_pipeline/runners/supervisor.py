@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, Literal, TypeVar
 
 import anyio
@@ -51,7 +51,7 @@ class Supervisor:
         *,
         closing: Callable[[], None],
         ended: Callable[[], None] = lambda: None,
-        beside: Callable[[], Awaitable[None]] | None = None,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         """Prepare it; nothing runs yet.
 
