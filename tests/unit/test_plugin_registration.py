@@ -1,6 +1,7 @@
 """What the contract welcomes and refuses when a plugin registers."""
 
 import functools
+import itertools
 import types
 
 import attrs
@@ -127,6 +128,7 @@ def test_a_class_in_place_of_its_instance_is_refused():
 @pytest.mark.parametrize(
     ("answer", "text"),
     [
+        (itertools.repeat(PROVIDER), "its hook mdp_providers returns more than 1,000 specs"),
         (None, "its hook mdp_providers returns None; yield specs, or return a list of them"),
         (PROVIDER, "returns ProviderSpec("),
         ("acme", "its hook mdp_providers returns 'a'; each must be a ProviderSpec"),

@@ -128,7 +128,7 @@ def _check_forms(*forms: bool) -> None:
 
 
 def _dataset() -> Path:
-    from market_data_pipeline.sink.store import data_directory
+    from market_data_pipeline.settings.directory import data_directory
 
     return data_directory() / "parquet"
 

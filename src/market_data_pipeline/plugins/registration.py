@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import islice
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
@@ -30,6 +31,8 @@ from market_data_pipeline.plugins.specs import AnySpec, CommandSpec, ProviderSpe
 __all__ = ["Registration", "register"]
 
 _PREFIX: Final = "mdp_"
+_LIMIT: Final = 1_000
+"""How many specs one hook may return: a generator need not end."""
 
 
 @attrs.frozen(kw_only=True)
@@ -156,7 +159,9 @@ def _collect(manager: pluggy.PluginManager, hook: str, plugin: str) -> tuple[Any
         items = answers[0] if answers else None
         if not isinstance(items, Iterable):
             raise PluginContractError(f"its hook {hook} returns {items!r}; yield specs, or return a list of them")
-        items = tuple(items)
+        items = tuple(islice(items, _LIMIT + 1))
+    if len(items) > _LIMIT:
+        raise PluginContractError(f"its hook {hook} returns more than {_LIMIT:,} specs")
     expected = RETURNS[hook]
     specs: dict[tuple[str, str], Any] = {}
     for item in items:
