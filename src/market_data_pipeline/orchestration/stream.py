@@ -198,8 +198,8 @@ class _Iterator(Generic[T]):
     def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Coroutine[Any, Any, T]:
-        return self._advance()  # one coroutine a row, not two
+    async def __anext__(self) -> T:
+        return await self._advance()  # which keeps the iterator, so that its end does not stop the stream meanwhile
 
     def __del__(self) -> None:
         self._stream.stop()
