@@ -183,7 +183,7 @@ from market_data_pipeline.orchestration import PipelineRuntime
 
 async def main():
     async with PipelineRuntime() as runtime:
-        async for quote in runtime.stream_quotes(["AAPL"]):
+        async for quote in runtime.stream_quotes(["AAPL"], source_priority=["ibkr", "synthetic"]):
             print(quote.symbol, quote.source, quote.price > 0)
             break
         spec = PipelineSpec(
@@ -191,12 +191,14 @@ async def main():
         )
         key = await runtime.run_pipeline(spec)
         print(key, await runtime.list_pipelines())
+        print(await runtime.service.list_pipelines(), runtime.registry.list_sources())
         await runtime.stop_pipeline(key)
         print(await runtime.list_pipelines())
 
 asyncio.run(main())
 >>> AAPL synthetic True
 >>> acme:quotes ['acme:quotes']
+>>> ['acme:quotes'] []
 >>> []
 """,
     "a runtime, by hand": """
@@ -207,11 +209,56 @@ async def main():
     runtime = PipelineRuntime()
     await runtime.initialize()
     try:
-        print(await runtime.list_pipelines())
+        async for quote in runtime.stream_quotes(["AAPL"]):
+            print(quote.symbol)
+            break
     finally:
         await runtime.shutdown()
 
 asyncio.run(main())
+>>> AAPL
+""",
+    "a registry": """
+from market_data_pipeline.orchestration import SourceRegistry
+
+registry = SourceRegistry()
+print(registry.list_sources())
+registry.register("prices", Prices)
+print(registry.list_sources(), registry.load("prices") is Prices)
+print(registry.load("market_data_pipeline.source.base:TickSource") is TickSource, registry.load("synthetic").__name__)
+for unknown in ("sintetic", "nowhere:Class"):
+    try:
+        registry.load(unknown)
+    except ImportError:
+        print("ImportError")
+registry.discover_entrypoints(group="market_data.providers")
+print(registry.list_sources())
+>>> []
+>>> ['prices'] True
+>>> True SyntheticProvider
+>>> ImportError
+>>> ImportError
+>>> ['prices', 'replay', 'synthetic']
+""",
+    "a service": """
+import asyncio
+from market_data_pipeline import PipelineSpec
+from market_data_pipeline.runners.service import PipelineService
+
+async def main():
+    service = PipelineService(config=None)
+    await service.start()
+    spec = PipelineSpec(
+        tenant_id="acme", pipeline_id="quotes", source="synthetic", symbols=["AAPL"], operator="bars", sink="store"
+    )
+    key = await service.create_pipeline(spec)
+    print(key, await service.list_pipelines(), (await service.get_pipeline_status(key)).pipeline_id)
+    await service.delete_pipeline(key)
+    print(await service.list_pipelines())
+    await service.stop()
+
+asyncio.run(main())
+>>> acme:quotes ['acme:quotes'] quotes
 >>> []
 """,
     "what comes with a plugin or not at all": """
