@@ -52,6 +52,7 @@ from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
 
 DEFAULT_PROVIDER = "synthetic"
+MAX_LATENESS_SEC = 86_400
 
 R = TypeVar("R", bound=Row)
 
@@ -220,6 +221,7 @@ class PipelineRuntime:
         source_priority: str | Sequence[str] | None = None,
         *,
         basis: Basis = "trade",
+        from_bars: bool = False,
         allowed_lateness_sec: float = 2.0,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -235,6 +237,7 @@ class PipelineRuntime:
             interval: How long a bar is, "1s" or longer.
             source_priority: Names of providers: the first that is installed and has such rows is taken.
             basis: "trade", or "bid", "ask" or "mid" of quotes.
+            from_bars: Make them of the provider's own bars, of that length or shorter, even if it has ticks.
             allowed_lateness_sec: How far a row may be behind the newest one and still count.
             provider: An installed provider or source; the runtime's own unless given.
             settings: Its settings; those given to the runtime if it is the runtime's own provider.
@@ -250,8 +253,15 @@ class PipelineRuntime:
         """
         operator = SecondBarAggregator(interval=interval, basis=basis)
         ticks: Kind = "trade" if basis == "trade" else "quote"
-        spec = self._choose(source_priority, provider, ticks, "bar")
-        source = self._source(spec, symbols, settings, ticks if ticks in spec.capabilities.kinds else "bar")
+        kinds: tuple[Kind, ...] = ("bar",) if from_bars else (ticks, "bar")
+        spec = self._choose(source_priority, provider, *kinds)
+        _check_policy(spec, on_full)
+        if not 0 <= allowed_lateness_sec <= MAX_LATENESS_SEC:
+            raise ConfigurationError(
+                f"is from 0 to {MAX_LATENESS_SEC:,} seconds, not {allowed_lateness_sec}", where="allowed_lateness_sec"
+            )
+        kind = next(kind for kind in kinds if kind in spec.capabilities.kinds)
+        source = self._source(spec, symbols, settings, kind)
         ctx = PipelineContext(
             pipeline_id=f"bars of {spec.name}",
             allowed_lateness_ns=round(allowed_lateness_sec * 1e9),
@@ -268,12 +278,8 @@ class PipelineRuntime:
         on_full: Policy,
         row_type: type[R],
     ) -> TickStream[R]:
+        _check_policy(spec, on_full)
         source = self._source(spec, symbols, settings, row_type.kind)
-        if on_full == "block" and not spec.capabilities.pausable:
-            raise ConfigurationError(
-                f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
-                where="on_full",
-            )
         return self._open(Feed(source, policy=on_full, clock=self._pool.services.clock), row_type)
 
     def _open(self, feed: Feed, row_type: type[R]) -> TickStream[R]:
@@ -508,6 +514,14 @@ class PipelineRuntime:
     async def status(self) -> RuntimeStatus:
         """Return how everything is now."""
         return attrs.evolve(self.look(), pipelines=await self.service.statuses())
+
+
+def _check_policy(spec: ProviderSpec | SourceSpec, on_full: Policy) -> None:
+    if on_full == "block" and not spec.capabilities.pausable:
+        raise ConfigurationError(
+            f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
+            where="on_full",
+        )
 
 
 def _loaded(settings: PipelineRuntimeSettings | Mapping[str, Any] | None) -> PipelineRuntimeSettings:
