@@ -45,7 +45,8 @@ from market_data_pipeline.pipeline.streaming import PipelineResult
 from market_data_pipeline.plugins import HookEvents, PluginHost, ProviderSpec, SourceSpec
 from market_data_pipeline.plugins.lifecycle import LifecycleState, Subject
 from market_data_pipeline.runners import PipelineService, Supervisor
-from market_data_pipeline.settings import PipelineRuntimeSettings, load_settings, plugin_policy
+from market_data_pipeline.runners.configuration import Settings, settings_of
+from market_data_pipeline.settings import PipelineRuntimeSettings, plugin_policy
 from market_data_pipeline.settings.loading import provider_values
 from market_data_pipeline.source.adapter import PluginSource
 from market_data_pipeline.source.pool import ProviderPool
@@ -74,7 +75,7 @@ class PipelineRuntime:
 
     def __init__(
         self,
-        settings: PipelineRuntimeSettings | Mapping[str, Any] | None = None,
+        settings: Settings = None,
         *,
         provider: str | None = None,
         provider_settings: Mapping[str, Any] | None = None,
@@ -94,7 +95,7 @@ class PipelineRuntime:
         Raises:
             ConfigurationError: A setting is wrong; one line for each mistake, with its place.
         """
-        self.settings: PipelineRuntimeSettings = _loaded(settings)
+        self.settings: PipelineRuntimeSettings = settings_of(settings)
         self.data_dir: Path = self.settings.data_directory
         self._provider = provider or self.settings.provider
         self._provider_settings = provider_settings
@@ -110,9 +111,9 @@ class PipelineRuntime:
             "PipelineRuntime", closing=self._close, ended=self._ended, beside=self._tell_plugins
         )
         self.service: PipelineService = PipelineService(
+            self.settings,
             builder=self._builder,
             supervisor=self._supervisor,
-            max_concurrent_pipelines=self.settings.max_concurrent_pipelines,
             tell=self._tell,
         )
 
@@ -522,12 +523,6 @@ def _check_policy(spec: ProviderSpec | SourceSpec, on_full: Policy) -> None:
             f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
             where="on_full",
         )
-
-
-def _loaded(settings: PipelineRuntimeSettings | Mapping[str, Any] | None) -> PipelineRuntimeSettings:
-    if isinstance(settings, PipelineRuntimeSettings):
-        return settings
-    return load_settings(overrides=settings).settings
 
 
 def _day(value: str | date) -> str:

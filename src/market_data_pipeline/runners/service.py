@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 import attrs
@@ -13,8 +13,11 @@ from market_data_pipeline.errors import ConfigurationError, MarketDataError, nea
 from market_data_pipeline.pipeline.builder import PipelineBuilder
 from market_data_pipeline.pipeline.spec import PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus, StreamingPipeline
+from market_data_pipeline.plugins import PluginHost
 from market_data_pipeline.plugins.lifecycle import Tell
+from market_data_pipeline.runners.configuration import Settings, settings_of
 from market_data_pipeline.runners.supervisor import Supervisor
+from market_data_pipeline.settings import plugin_policy
 from market_data_pipeline.source.guard import FOREIGN
 
 KEPT = 100
@@ -51,26 +54,29 @@ class PipelineService:
 
     def __init__(
         self,
-        config: Any = None,
+        config: Settings = None,
         *,
         builder: PipelineBuilder | None = None,
         supervisor: Supervisor | None = None,
-        max_concurrent_pipelines: int = 10,
+        max_concurrent_pipelines: int | None = None,
         tell: Tell = lambda *_: None,
     ) -> None:
         """Prepare a service; nothing runs yet.
 
         Args:
-            config: Settings, for the builder, unless one is given.
+            config: Settings; a mapping goes before those of environment and settings file, and None is those alone.
             builder: Makes pipelines out of specs.
             supervisor: Owns the tasks; one of its own unless given, and then started and stopped by who gave it.
-            max_concurrent_pipelines: One more than so many is refused.
+            max_concurrent_pipelines: One more than so many is refused; as the settings say, unless given.
             tell: Hears when a pipeline starts, is stopped, has ended or failed.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
         """
-        del config
-        self._builder = builder or PipelineBuilder()
+        settings = settings_of(config)
+        self._builder = builder or PipelineBuilder(PluginHost(policy=plugin_policy(settings.plugins)))
         self._supervisor = supervisor or Supervisor("PipelineService", closing=self.stop_all)
-        self._most = max_concurrent_pipelines
+        self._most = max_concurrent_pipelines or settings.max_concurrent_pipelines
         self._tell = tell
         self._jobs: dict[str, _Job] = {}
 
