@@ -1,13 +1,17 @@
 """Streams of bars: what they are made of, and what a caller may say."""
 
+from functools import partial
 from math import nan
 
+import anyio
 import pytest
 
 from market_data_pipeline import PipelineRuntime
+from market_data_pipeline.channel import Channel
 from market_data_pipeline.contracts import Capabilities, MarketDataProvider
-from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError
+from market_data_pipeline.errors import CapabilityNotSupported, ChannelFull, ConfigurationError
 from market_data_pipeline.model import Bar, BarBatch, Origin, Trade, TradeBatch
+from market_data_pipeline.orchestration import feed
 from market_data_pipeline.source import ServiceFactory
 from market_data_pipeline.testing import simulate
 
@@ -101,3 +105,19 @@ def test_a_lateness_out_of_range_is_a_clear_error(seconds):
             runtime.stream_bars(["A"], provider="acme", allowed_lateness_sec=seconds)
 
     run(body)
+
+
+def test_a_reader_who_may_not_lose_bars_is_told_that_he_was_too_slow(monkeypatch):
+    """SP-5."""
+    monkeypatch.setattr(feed, "Channel", partial(Channel, max_rows=5))
+
+    async def body(runtime):
+        async with runtime.stream_bars(["A"], "1s", provider="acme", allowed_lateness_sec=0, on_full="fail") as bars:
+            await anyio.sleep(1)
+            starts = [(await bars.next()).start // SECOND for _ in range(5)]
+            with pytest.raises(ChannelFull):
+                await bars.next()
+            return starts, bars.status
+
+    starts, status = run(body)
+    assert (starts, status.state, "has no room" in status.error) == ([0, 1, 2, 3, 4], "failed", True)
