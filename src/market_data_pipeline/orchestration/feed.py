@@ -86,7 +86,7 @@ class BarFeed(Feed):
         self._pipeline = StreamingPipeline(
             source=source, operator=operator, batcher=HybridBatcher(1, clock=ctx.clock), sink=self._sink, ctx=ctx
         )
-        self.intake = self._pipeline.intake
+        self.intake: Intake = self._pipeline.intake
 
     @property
     def received(self) -> int:
