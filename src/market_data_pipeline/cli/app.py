@@ -14,6 +14,7 @@ from contextlib import suppress
 
 import click
 
+from market_data_pipeline.cli.config import config
 from market_data_pipeline.cli.options import Group, Unfinished
 from market_data_pipeline.cli.plugins import plugins
 from market_data_pipeline.cli.run import run
@@ -37,6 +38,7 @@ def commands() -> None:
     """Market data from installed provider plugins, through operators, into bars and files."""
 
 
+commands.add_command(config)
 commands.add_command(plugins)
 commands.add_command(run)
 commands.add_command(stream)

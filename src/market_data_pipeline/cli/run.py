@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from market_data_pipeline.cli.options import common, pipeline_builder, seconds
+from market_data_pipeline.cli.options import common, pipeline_builder, seconds, with_settings
 from market_data_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 @click.option("--count", type=click.IntRange(min=1), metavar="ROWS", help="Stop after that many rows of the source.")
 @click.option("--dry-run", is_flag=True, help="Print the spec as YAML, which runs the very same pipeline.")
 @click.option("--json", "as_json", is_flag=True, help="Print how it ended as one JSON object.")
+@with_settings
 @common
 def run(
-    *, pipeline: str, duration: float | None, count: int | None, dry_run: bool, as_json: bool, no_plugins: bool
+    *, pipeline: str, duration: float | None, count: int | None, dry_run: bool, as_json: bool, **chosen: Any
 ) -> None:
     """Run a pipeline until its source ends, a limit is reached, or Ctrl-C; what was read is written first.
 
@@ -31,16 +32,16 @@ def run(
       SOURCE[:SYMBOLS][?key=value&...] -> OPERATOR[:ARGUMENT][?...] -> SINK[:TARGET][?...]
       mdp run "synthetic:AAPL,MSFT?speed=max&count=1000 -> bars:1s -> parquet:./data"
     """  # noqa: D301 - click takes the character \b for "as it stands"
-    builder = pipeline_builder(no_plugins=no_plugins)
+    builder = pipeline_builder(**chosen)
     limits = {"duration_sec": duration, "count": count}
     spec = _load(pipeline, builder).model_copy(
         update={name: limit for name, limit in limits.items() if limit is not None}
     )
     if dry_run:
-        from market_data_pipeline.pipeline.specfile import dump_spec
+        from market_data_pipeline.pipeline.specfile import dump_spec, without_secrets
 
         builder.build(spec)
-        click.echo(dump_spec(spec), nl=False)
+        click.echo(dump_spec(without_secrets(spec, builder)), nl=False)
         return
     from market_data_pipeline.cli.execution import execute
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from market_data_pipeline.model import Kind
+from market_data_pipeline.settings.secrets import redacted
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 
@@ -21,7 +22,13 @@ class Component(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="The name under which a plugin registered it.", min_length=1)
-    settings: dict[str, Any] = Field(default_factory=dict, description="Its settings, checked by its own model.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Its settings, checked by its own model."
+    )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        yield "name", self.name
+        yield "settings", redacted(None, self.settings)  # which of it is secret, its own model knows
 
 
 def _component(value: object) -> object:
@@ -45,7 +52,9 @@ class PipelineSpec(BaseModel):
     A stage is a name, or a name with settings; `operator` and `sink` also take a list.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, ser_json_inf_nan="constants", hide_input_in_errors=True
+    )
 
     version: Literal[1] = Field(default=1, description="The version of this format.")
     tenant_id: str = Field(default="default", description="On whose behalf it runs.", pattern=ID_PATTERN)
