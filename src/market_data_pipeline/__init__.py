@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         StreamingPipeline,
         create_pipeline,
     )
+    from market_data_pipeline.settings import PipelineSettings
 
 __all__ = [
     "Bar",
@@ -48,6 +49,7 @@ __all__ = [
     "PipelineContext",
     "PipelineResult",
     "PipelineRuntime",
+    "PipelineSettings",
     "PipelineSpec",
     "Quote",
     "RowSource",
@@ -86,6 +88,7 @@ _ROOMS: Final = {
         "StreamingPipeline",
         "create_pipeline",
     ),
+    "settings": ("PipelineSettings",),
 }
 _HOME: Final = {name: room for room, names in _ROOMS.items() for name in names}
 

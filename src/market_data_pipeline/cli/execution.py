@@ -122,8 +122,9 @@ def _target(spec: PipelineSpec, builder: PipelineBuilder, index: int) -> str:
     sink = spec.sink[index]
     found = builder.host.component("sink", sink.name)
     key = first_setting(found)
-    shown = key in sink.settings and not is_hidden(found.resolve_settings(), (key,))
-    return f"{sink.name}:{sink.settings[key]}" if shown else sink.name
+    if key is None or key not in sink.settings or is_hidden(found.resolve_settings(), (key,)):
+        return sink.name
+    return f"{sink.name}:{sink.settings[key]}"
 
 
 def _summary(run: _Run, reason: str, targets: list[str]) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 from pydantic import ValidationError
@@ -20,6 +20,7 @@ from market_data_pipeline.settings.tree import QUIET, PipelineRuntimeSettings, S
 from market_data_pipeline.settings.variables import PREFIX, parsed, variables
 
 FILE_VARIABLE: Final = "MDP_SETTINGS"
+T = TypeVar("T")
 FORM: Final = "settings are written as lines of `key: value`"
 MAX_SHOWN: Final = 100
 """So many mistakes are named."""
@@ -75,7 +76,7 @@ def load_settings(
         )
     if found:
         raise ConfigurationError(listed(found))
-    layers.put(_canonical(top.values, layers), partial(_origin_of, top))
+    _put_top(layers, top)
     settings = PipelineRuntimeSettings.model_validate(layers.values)
     return LoadedSettings(settings, {".".join(map(str, key)): origin for key, origin in layers.origins.items()}, layers)
 
@@ -116,9 +117,15 @@ def _put_variables(layers: Layers, environ: Mapping[str, str], found: list[str])
         values: Any = text
         for part in reversed(location):
             values = {part: values}
-        values = parsed(PipelineRuntimeSettings, values) if location[0] != "providers" else values
-        if _right(PipelineRuntimeSettings, values, lambda _, name=name: name, found):
-            layers.put(values, lambda _, name=name: Origin("environment", name))
+        if location[0] != "providers":  # whose models are not known here
+            values = parsed(PipelineRuntimeSettings, values)
+        origin = Origin("environment", name)
+        if _right(PipelineRuntimeSettings, values, partial(_always, name), found):
+            layers.put(values, partial(_always, origin))
+
+
+def _always(what: T, _location: Location) -> T:
+    return what
 
 
 def _right(model: type[PipelineRuntimeSettings], values: Mapping[str, Any], place: Place, found: list[str]) -> bool:
@@ -131,17 +138,17 @@ def _right(model: type[PipelineRuntimeSettings], values: Mapping[str, Any], plac
     return True
 
 
-def _canonical(values: Mapping[str, Any], lower: Layers) -> Mapping[str, Any]:
-    """Return values in which the name of a provider is as the file writes it: a variable has no `-` in its name."""
-    names = {name.replace("-", "_"): name for name in lower.values.get("providers") or ()}
-    providers = values.get("providers")
-    if not providers:
-        return values
-    return {**values, "providers": {names.get(name, name): inner for name, inner in providers.items()}}
-
-
-def _origin_of(layers: Layers, location: Location) -> Origin:
-    return layers.origins.get(location) or layers.origin(location) or Origin("call")
+def _put_top(layers: Layers, top: Layers) -> None:
+    """Put on top what the environment and the call say; a variable writes the `-` of a provider's name as `_`."""
+    values = dict(top.values)
+    given = values.pop("providers", None) or {}
+    layers.put(values, top.origins.__getitem__)
+    names = {name.replace("-", "_"): name for name in (*(layers.values.get("providers") or ()), *given) if "-" in name}
+    for name, inner in given.items():
+        layers.put(
+            {"providers": {names.get(name, name): inner}},
+            lambda location, name=name: top.origins["providers", name, *location[2:]],
+        )
 
 
 def listed(lines: Sequence[str]) -> str:

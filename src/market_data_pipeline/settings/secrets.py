@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 from collections.abc import Mapping
 from functools import cache
@@ -21,12 +22,16 @@ MASK: Final = "**********"
 """What stands for a secret wherever one would be shown; pydantic writes the same."""
 MAX_BYTES: Final = 65_536
 
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _log = logging.getLogger("market_data_pipeline.settings")
 
 
 def is_reference(value: object) -> bool:
     """Return whether a value has the form `{env: NAME}` or `{file: PATH}`."""
-    return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in {"env", "file"}
+    if not (isinstance(value, Mapping) and len(value) == 1):
+        return False
+    ((kind, name),) = value.items()
+    return isinstance(name, str) and bool(_NAME.fullmatch(name) if kind == "env" else name and kind == "file")
 
 
 def is_secret(annotation: Any) -> bool:
@@ -69,7 +74,7 @@ def resolved(model: Any, values: Any, *, environ: Mapping[str, str] = os.environ
 
 def redacted(model: Any, values: Any, at: Location = ()) -> Any:
     """Return plain data without its secrets; references stay. Without a model any text may be one."""
-    if is_reference(values):
+    if is_reference(values) and (model is None or any(map(is_secret, types_at(model, at)))):
         return values
     if isinstance(values, Mapping):
         return {key: redacted(model, part, (*at, key)) for key, part in values.items()}
@@ -114,8 +119,6 @@ def _holds_secret(annotation: Any, seen: frozenset[Any]) -> bool:
 
 def _read(reference: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     ((kind, name),) = reference.items()
-    if not isinstance(name, str) or not name:
-        raise ConfigurationError(f"{kind} must be followed by a name: write {{{kind}: NAME}}")
     if kind == "file":
         return _read_file(Path(name))
     if not environ.get(name):
