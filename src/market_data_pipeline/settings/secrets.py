@@ -42,12 +42,20 @@ def is_secret(annotation: Any) -> bool:
 
 
 def is_hidden(model: Any, location: Location) -> bool:
-    """Return whether what is at a location of a model must not be shown: a secret is above, at or below it."""
-    return any(
-        is_secret(one) or _is_unshown(one, location[depth : depth + 1])
-        for depth in range(len(location))
-        for one in types_at(model, location[:depth])
-    ) or any(_holds_secret(one, frozenset()) for one in types_at(model, location))
+    """Return whether what is at a location of a model must not be shown.
+
+    A secret is above, at or below it; or the model knows of nothing there, so that it may be a secret misplaced.
+    """
+    found = types_at(model, location)
+    return (
+        not found
+        or any(_holds_secret(one, frozenset()) for one in found)
+        or any(
+            is_secret(one) or _is_unshown(one, location[depth : depth + 1])
+            for depth in range(len(location))
+            for one in types_at(model, location[:depth])
+        )
+    )
 
 
 def resolved(model: Any, values: Any, *, environ: Mapping[str, str] = os.environ) -> tuple[Any, dict[Location, str]]:
