@@ -54,6 +54,16 @@ def leaves(value: Any, at: Location = ()) -> Iterator[tuple[Location, Any]]:
         yield from leaves(part, (*at, key))
 
 
+def is_in(location: Location, values: Any) -> bool:
+    """Return whether there is something at a location of plain data."""
+    for part in location:
+        try:
+            values = values[part]
+        except (LookupError, TypeError):
+            return False
+    return bool(location)
+
+
 def _inside(outer: Any, part: int | str) -> Iterator[Any]:
     if fields := models([outer]):
         if (field := field_of(fields[0], part)) is not None:
