@@ -145,10 +145,11 @@ def _put_top(layers: Layers, top: Layers) -> None:
     layers.put(values, top.origins.__getitem__)
     names = {name.replace("-", "_"): name for name in (*(layers.values.get("providers") or ()), *given) if "-" in name}
     for name, inner in given.items():
-        layers.put(
-            {"providers": {names.get(name, name): inner}},
-            lambda location, name=name: top.origins["providers", name, *location[2:]],
-        )
+        layers.put({"providers": {names.get(name, name): inner}}, partial(_origin_in, top, name))
+
+
+def _origin_in(top: Layers, name: str, location: Location) -> Origin:
+    return top.origins["providers", name, *location[2:]]
 
 
 def listed(lines: Sequence[str]) -> str:

@@ -67,14 +67,16 @@ def resolved(model: Any, values: Any, *, environ: Mapping[str, str] = os.environ
             try:
                 return _read(value, environ)
             except ConfigurationError as error:
-                mistakes[at] = str(error)
+                mistakes[at] = f"{'.'.join(map(str, at))}: {error}"
                 return MASK
         if isinstance(value, Mapping):
             return {key: resolve(part, (*at, key)) for key, part in value.items()}
         if isinstance(value, list | tuple):
             return [resolve(part, (*at, index)) for index, part in enumerate(value)]
         if value == MASK and any(map(is_secret, types_at(model, at))):
-            mistakes[at] = "this only stands for a secret: write {env: NAME} or {file: PATH}"
+            mistakes[at] = (
+                f"{'.'.join(map(str, at))}: this only stands for a secret: write {{env: NAME}} or {{file: PATH}}"
+            )
         return value
 
     return resolve(values, ()), mistakes
