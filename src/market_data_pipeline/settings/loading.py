@@ -62,7 +62,8 @@ def load_settings(
         ConfigurationError: Something is wrong: one line for each mistake, with its place.
     """
     environ = os.environ if environ is None else environ
-    overrides = dict(overrides or {}) | ({} if profile is None else {"profile": profile})
+    chosen: dict[str, Any] = {} if profile is None else {"profile": profile}
+    overrides = {**(overrides or {}), **chosen}
     found: list[str] = []
     layers, top = Layers(), Layers()
     _put_variables(top, environ, found)
@@ -114,14 +115,17 @@ def _put_variables(layers: Layers, environ: Mapping[str, str], found: list[str])
         if not all(location):
             found.append(f"{name}: a part of the name is empty: write {PREFIX}SECTION__KEY")
             continue
-        values: Any = text
-        for part in reversed(location):
-            values = {part: values}
+        values = _nested(location, text)
         if location[0] != "providers":  # whose models are not known here
             values = parsed(PipelineRuntimeSettings, values)
         origin = Origin("environment", name)
         if _right(PipelineRuntimeSettings, values, partial(_always, name), found):
             layers.put(values, partial(_always, origin))
+
+
+def _nested(location: Location, value: Any) -> dict[str, Any]:
+    key, *inner = location
+    return {str(key): _nested(tuple(inner), value) if inner else value}
 
 
 def _always(what: T, _location: Location) -> T:
