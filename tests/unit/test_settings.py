@@ -175,11 +175,11 @@ def test_an_unknown_profile_is_answered_with_the_nearest(load):
 
 def test_mistakes_of_all_layers_are_named_together(load):
     """CFG-2."""
-    said = refused(load, "provder: x\n", {"MDP__A": "1"}, overrides={"pipeline": 3}).splitlines()
+    said = refused(load, "provid-er: x\n", {"MDP__A": "1"}, overrides={"pipeline": 3}).splitlines()
     assert said == [
         "MDP__A: unknown key 'a'; known: " + ", ".join(sorted(PipelineRuntimeSettings.model_fields)),
         "call: pipeline: Input should be a valid dictionary or instance of PipelineSettings, not 3",
-        "mdp.yaml:1:1: unknown key 'provder'; did you mean 'provider' or 'providers' or 'profile'?",
+        "mdp.yaml:1:1: unknown key 'provid-er'; did you mean 'provider' or 'providers' or 'profile'?",
     ]
 
 

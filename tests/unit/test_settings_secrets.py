@@ -64,7 +64,7 @@ def test_a_file_that_others_can_read_is_warned_of(acme, tmp_path, caplog):
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ({"env": "NOT_THERE"}, "acme: the environment variable NOT_THERE is not set, and it holds this secret"),
+        ({"env": "NOT_THERE"}, "acme: token: the environment variable NOT_THERE is not set, and it holds this secret"),
         ({"env": 5}, "token: Input should be a valid string, or {env: NAME} or {file: PATH}"),
         ({"file": "/nowhere/x"}, "/nowhere/x, which holds this secret, cannot be read: No such file"),
         ({"file": "/"}, "/, which holds this secret, is no file"),

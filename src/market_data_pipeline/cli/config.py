@@ -77,7 +77,7 @@ def _rows(loaded: LoadedSettings, host: PluginHost) -> Iterator[tuple[str, tuple
     from market_data_pipeline.settings.secrets import redacted
 
     settings = loaded.settings
-    shown = {**json.loads(settings.model_dump_json()), "providers": {}}
+    shown: dict[str, Any] = json.loads(settings.model_dump_json())
     shown["data_dir"] = str(settings.data_directory)
     for name, values in settings.providers.items():
         shown["providers"][name] = json.loads(json.dumps(redacted(_model(host, name), values), default=str))

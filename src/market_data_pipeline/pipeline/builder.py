@@ -42,7 +42,7 @@ class PipelineBuilder:
             pool: The providers to share.
             config: What holds where a spec says nothing.
         """
-        self.defaults = Defaults.of(config)
+        self.defaults: Defaults = Defaults.of(config)
         self._given_host = host
         self._pool = pool or ProviderPool()
 

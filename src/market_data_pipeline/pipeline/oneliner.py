@@ -16,7 +16,7 @@ from market_data_pipeline.pipeline.builder import PipelineBuilder
 from market_data_pipeline.pipeline.spec import Component
 from market_data_pipeline.plugins import Spec
 from market_data_pipeline.settings.secrets import is_hidden
-from market_data_pipeline.settings.shape import field_of
+from market_data_pipeline.settings.shape import types_at
 from market_data_pipeline.settings.variables import variable
 
 FORM = "SOURCE[:SYMBOLS][?key=value&...] -> OPERATOR[:ARGUMENT] -> SINK[:TARGET]"
@@ -113,7 +113,7 @@ def _typed(kind: Any, spec: Spec, options: dict[str, str], builder: PipelineBuil
     """Return options as JSON and YAML hold them: a number as a number, a time as int ns."""
     model = spec.resolve_settings()
     for key in options:
-        if model is not None and field_of(model, key) is not None and is_hidden(model, (key,)):
+        if types_at(model, (key,)) and is_hidden(model, (key,)):
             instead = f"set the environment variable {variable(('providers', spec.name, key))}, or " * (
                 kind == "source"
             )

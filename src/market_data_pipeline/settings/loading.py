@@ -62,7 +62,8 @@ def load_settings(
         ConfigurationError: Something is wrong: one line for each mistake, with its place.
     """
     environ = os.environ if environ is None else environ
-    overrides = dict(overrides or {}) | ({} if profile is None else {"profile": profile})
+    chosen: dict[str, Any] = {} if profile is None else {"profile": profile}
+    overrides = {**(overrides or {}), **chosen}
     found: list[str] = []
     layers, top = Layers(), Layers()
     _put_variables(top, environ, found)
@@ -114,14 +115,17 @@ def _put_variables(layers: Layers, environ: Mapping[str, str], found: list[str])
         if not all(location):
             found.append(f"{name}: a part of the name is empty: write {PREFIX}SECTION__KEY")
             continue
-        values: Any = text
-        for part in reversed(location):
-            values = {part: values}
+        values = _nested(location, text)
         if location[0] != "providers":  # whose models are not known here
             values = parsed(PipelineRuntimeSettings, values)
         origin = Origin("environment", name)
         if _right(PipelineRuntimeSettings, values, partial(_always, name), found):
             layers.put(values, partial(_always, origin))
+
+
+def _nested(location: Location, value: Any) -> dict[str, Any]:
+    key, *inner = location
+    return {str(key): _nested(tuple(inner), value) if inner else value}
 
 
 def _always(what: T, _location: Location) -> T:
@@ -145,10 +149,11 @@ def _put_top(layers: Layers, top: Layers) -> None:
     layers.put(values, top.origins.__getitem__)
     names = {name.replace("-", "_"): name for name in (*(layers.values.get("providers") or ()), *given) if "-" in name}
     for name, inner in given.items():
-        layers.put(
-            {"providers": {names.get(name, name): inner}},
-            lambda location, name=name: top.origins["providers", name, *location[2:]],
-        )
+        layers.put({"providers": {names.get(name, name): inner}}, partial(_origin_in, top, name))
+
+
+def _origin_in(top: Layers, name: str, location: Location) -> Origin:
+    return top.origins["providers", name, *location[2:]]
 
 
 def listed(lines: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from market_data_pipeline.errors import ConfigurationError
-from market_data_pipeline.settings.shape import Location, alternatives, field_of, leaves, models, types_at
+from market_data_pipeline.settings.shape import Location, alternatives, field_of, is_list, leaves, models, types_at
 
 MASK: Final = "**********"
 """What stands for a secret wherever one would be shown; pydantic writes the same."""
@@ -59,14 +59,16 @@ def resolved(model: Any, values: Any, *, environ: Mapping[str, str] = os.environ
             try:
                 return _read(value, environ)
             except ConfigurationError as error:
-                mistakes[at] = str(error)
+                mistakes[at] = f"{'.'.join(map(str, at))}: {error}"
                 return MASK
         if isinstance(value, Mapping):
             return {key: resolve(part, (*at, key)) for key, part in value.items()}
-        if isinstance(value, list | tuple):
+        if is_list(value):
             return [resolve(part, (*at, index)) for index, part in enumerate(value)]
         if value == MASK and any(map(is_secret, types_at(model, at))):
-            mistakes[at] = "this only stands for a secret: write {env: NAME} or {file: PATH}"
+            mistakes[at] = (
+                f"{'.'.join(map(str, at))}: this only stands for a secret: write {{env: NAME}} or {{file: PATH}}"
+            )
         return value
 
     return resolve(values, ()), mistakes
@@ -78,7 +80,7 @@ def redacted(model: Any, values: Any, at: Location = ()) -> Any:
         return values
     if isinstance(values, Mapping):
         return {key: redacted(model, part, (*at, key)) for key, part in values.items()}
-    if isinstance(values, list | tuple):
+    if is_list(values):
         return [redacted(model, part, (*at, index)) for index, part in enumerate(values)]
     hidden = not isinstance(values, bool | int | float | None) if model is None else is_hidden(model, at)
     return MASK if hidden and values is not None else values

@@ -47,11 +47,16 @@ def field_of(model: type[BaseModel], key: int | str) -> FieldInfo | None:
 
 def leaves(value: Any, at: Location = ()) -> Iterator[tuple[Location, Any]]:
     """Yield all values inside of plain data that are neither mappings nor lists, with their locations."""
-    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if is_list(value) else ()
     if not parts:
         yield at, value
     for key, part in parts:
         yield from leaves(part, (*at, key))
+
+
+def is_list(value: Any) -> bool:
+    """Return whether a value is what YAML and Python write as a list."""
+    return type(value) in {list, tuple}
 
 
 def is_in(location: Location, values: Any) -> bool:

@@ -39,7 +39,8 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _filled(value: object) -> object:
-    return {} if value is None else value
+    nothing: dict[str, Any] = {}
+    return nothing if value is None else value
 
 
 class _Section(BaseModel):
