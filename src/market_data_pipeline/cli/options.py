@@ -117,7 +117,7 @@ def pipeline_builder(*, no_plugins: bool, settings: str | None, profile: str | N
     loaded = load_settings(settings, profile=profile)
     host = settings_host(loaded, no_plugins=no_plugins)
     host.check_required()
-    return PipelineBuilder(host, config=loaded)
+    return PipelineBuilder(loaded, host=host)
 
 
 def settings_host(loaded: LoadedSettings, *, no_plugins: bool) -> PluginHost:

@@ -82,7 +82,7 @@ class PipelineRuntime:
         self._provider = provider
         self._provider_settings = dict(provider_settings or {})
         self._pool = ProviderPool(services or ServiceFactory())
-        self._builder = PipelineBuilder(host, self._pool)
+        self._builder = PipelineBuilder(host=host, pool=self._pool)
         self._feeds: set[Feed] = set()
         self._streams: WeakSet[TickStream[Any]] = WeakSet()
         self._since: int | None = None

@@ -30,17 +30,17 @@ class PipelineBuilder:
 
     def __init__(
         self,
+        config: PipelineRuntimeSettings | LoadedSettings | None = None,
+        *,
         host: PluginHost | None = None,
         pool: ProviderPool | None = None,
-        *,
-        config: PipelineRuntimeSettings | LoadedSettings | None = None,
     ) -> None:
         """Prepare a builder; nothing is loaded yet.
 
         Args:
+            config: What holds where a spec says nothing.
             host: The plugins to look in; those of this environment that the settings allow, unless given.
             pool: The providers to share.
-            config: What holds where a spec says nothing.
         """
         self.defaults: Defaults = Defaults.of(config)
         self._given_host = host
@@ -169,7 +169,7 @@ def create_pipeline(
             "overrides": overrides,
         }
     )
-    return PipelineBuilder(host).build(spec)
+    return PipelineBuilder(host=host).build(spec)
 
 
 def parse_spec(values: Mapping[str, Any], *, where: str | Path = "") -> PipelineSpec:
