@@ -102,7 +102,7 @@ class PipelineRuntime:
         self._host = host or PluginHost(policy=plugin_policy(self.settings.plugins))
         self.registry: SourceRegistry = SourceRegistry(self._host)
         self._pool = ProviderPool(services or ServiceFactory(), self._tell)
-        self._builder = RuntimeBuilder(self._host, self._pool, self.registry, self.data_dir)
+        self._builder = RuntimeBuilder(self.settings, self._host, self._pool, self.registry)
         self._feeds: set[Feed] = set()
         self._streams: WeakSet[TickStream[Any]] = WeakSet()
         self._since: int | None = None

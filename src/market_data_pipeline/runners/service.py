@@ -13,11 +13,9 @@ from market_data_pipeline.errors import ConfigurationError, MarketDataError, nea
 from market_data_pipeline.pipeline.builder import PipelineBuilder
 from market_data_pipeline.pipeline.spec import PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus, StreamingPipeline
-from market_data_pipeline.plugins import PluginHost
 from market_data_pipeline.plugins.lifecycle import Tell
 from market_data_pipeline.runners.configuration import Settings, settings_of
 from market_data_pipeline.runners.supervisor import Supervisor
-from market_data_pipeline.settings import plugin_policy
 from market_data_pipeline.source.guard import FOREIGN
 
 KEPT = 100
@@ -74,7 +72,7 @@ class PipelineService:
             ConfigurationError: A setting is wrong.
         """
         settings = settings_of(config)
-        self._builder = builder or PipelineBuilder(PluginHost(policy=plugin_policy(settings.plugins)))
+        self._builder = builder or PipelineBuilder(settings)
         self._supervisor = supervisor or Supervisor("PipelineService", closing=self.stop_all)
         self._most = max_concurrent_pipelines or settings.max_concurrent_pipelines
         self._tell = tell
