@@ -11,6 +11,7 @@ import anyio
 from market_data_pipeline.batcher import HybridBatcher
 from market_data_pipeline.channel import Channel, Policy
 from market_data_pipeline.contracts import Clock, Operator
+from market_data_pipeline.errors import ChannelFull, SinkError
 from market_data_pipeline.model import Batch, StreamItem
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.intake import Intake, Source
@@ -85,7 +86,7 @@ class BarFeed(Feed):
         self._pipeline = StreamingPipeline(
             source=source, operator=operator, batcher=HybridBatcher(1, clock=ctx.clock), sink=self._sink, ctx=ctx
         )
-        self.intake = self._pipeline.intake
+        self.intake: Intake = self._pipeline.intake
 
     @property
     def received(self) -> int:
@@ -98,7 +99,12 @@ class BarFeed(Feed):
         return self.channel.dropped.copy()
 
     async def _flow(self) -> None:
-        await self._pipeline.run()
+        try:
+            await self._pipeline.run()
+        except SinkError as error:
+            if isinstance(error.__cause__, ChannelFull):  # the reader's doing, and no sink that he knows of
+                raise error.__cause__ from None
+            raise
 
     async def _close(self) -> None:
         """Do nothing: a pipeline closes its own parts."""
