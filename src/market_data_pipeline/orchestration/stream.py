@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Generic, Self, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -102,7 +102,7 @@ class TickStream(Generic[R]):
         await self.aclose()
 
     def __aiter__(self) -> AsyncIterator[R]:
-        return _Rows(self)
+        return _Rows(self, self._rows)
 
     async def next(self) -> R:
         """Return the next row.
@@ -130,14 +130,17 @@ class TickStream(Generic[R]):
 class _Rows(Generic[R]):
     """The iterator of one `async for`: when it is dropped, the source is closed."""
 
-    def __init__(self, stream: TickStream[R]) -> None:
+    def __init__(self, stream: TickStream[R], rows: deque[R]) -> None:
         self._stream = stream
+        self._rows = rows
 
     def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Coroutine[Any, Any, R]:
-        return self._stream.next()  # one coroutine a row, not two
+    async def __anext__(self) -> R:
+        if self._rows:
+            return self._rows.popleft()  # one coroutine a row, not two
+        return await self._stream.next()
 
     def __del__(self) -> None:
         self._stream.stop()
