@@ -37,7 +37,7 @@ def installed(tmp_path_factory):
     requires = "".join(f"Requires-Dist: {line}\n" for line in project["dependencies"])
     head = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
     (info / "METADATA").write_text(head + requires)
-    (group, entries), = project["entry-points"].items()
+    ((group, entries),) = project["entry-points"].items()
     lines = "".join(f"{name} = {value}\n" for name, value in entries.items())
     (info / "entry_points.txt").write_text(f"[{group}]\n{lines}")
     paths = [str(HOSTILE / "src"), str(info.parent)]

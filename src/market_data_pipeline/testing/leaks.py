@@ -41,10 +41,10 @@ def _descriptors() -> frozenset[str]:
     if not _DESCRIPTORS.exists():
         return frozenset()
     found = set()
-    for number in os.listdir(_DESCRIPTORS):
+    for number in _DESCRIPTORS.iterdir():
         try:
-            os.fstat(int(number))  # that of the listing itself is closed by now
+            os.fstat(int(number.name))  # that of the listing itself is closed by now
         except OSError:
             continue
-        found.add(number)
+        found.add(number.name)
     return frozenset(found)

@@ -87,7 +87,7 @@ class PluginConformance:
             spec.resolve_settings()
 
     def test_secrets_are_never_shown(self) -> None:
-        """Neither settings nor provider show a secret, as text or in JSON; each field that sounds like one is listed."""
+        """Neither settings nor provider show a secret, as text or in JSON; each field that sounds like one is named."""
         host = self._host()
         host.load(self.plugin)
         for spec in host.specs(self.plugin):

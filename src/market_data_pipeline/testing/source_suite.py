@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any, ClassVar, TypeAlias, get_args
 
 import anyio
@@ -29,7 +30,7 @@ class TickSourceConformance:
     """What holds for every source. Subclass it, say what the source can do, and how to make one.
 
     The tests are plain functions with a loop of their own: any async plugin of pytest may be active, or none.
-    `make_source(request, services)` returns a new source each time; one that raises the contract's errors may do so there.
+    `make_source(request, services)` returns a new source each time, and may raise the contract's errors.
 
     Example::
 
@@ -193,7 +194,7 @@ class TickSourceConformance:
                 return True
             return False
 
-        taken = [kind for kind in undeclared if not self._run(lambda kind=kind: program(kind))]
+        taken = [kind for kind in undeclared if not self._run(partial(program, kind))]
         assert not taken, f"{taken} are not declared, and asking raises nothing: raise CapabilityNotSupported"
 
     def test_the_loop_is_never_blocked(self, make_source: MakeSource) -> None:

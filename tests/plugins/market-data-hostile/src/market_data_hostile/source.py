@@ -56,7 +56,7 @@ class HostileSource:
         start, number = self._services.clock.time_ns(), 0
         while not self._is_closed or self._fault == "data-after-close":
             if self._fault == "blocks-loop" and not number:
-                time.sleep(0.6)
+                time.sleep(0.6)  # noqa: ASYNC251 (it misbehaves)
             for symbol in self.symbols:
                 number += 1
                 yield QuoteBatch([self._quote(symbol, start, number, origin)])
