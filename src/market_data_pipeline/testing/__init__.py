@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from market_data_pipeline.testing.judge import judge_stream
+    from market_data_pipeline.testing.operator_suite import OperatorConformance
     from market_data_pipeline.testing.plugin_suite import PluginConformance
     from market_data_pipeline.testing.services import FakeServices
     from market_data_pipeline.testing.simloop import DeadlockError, SimLoop, simulate
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DeadlockError",
     "FakeServices",
+    "OperatorConformance",
     "PluginConformance",
     "SimLoop",
     "TickSourceConformance",
@@ -27,6 +29,7 @@ __all__ = [
 _HOME: Final = {
     "DeadlockError": "simloop",
     "FakeServices": "services",
+    "OperatorConformance": "operator_suite",
     "PluginConformance": "plugin_suite",
     "SimLoop": "simloop",
     "TickSourceConformance": "source_suite",
