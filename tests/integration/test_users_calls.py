@@ -218,6 +218,35 @@ async def main():
 asyncio.run(main())
 >>> AAPL
 """,
+    "settings of a runtime, flat and in sections": """
+import asyncio
+from market_data_pipeline import PipelineBuilder, PipelineSettings, PipelineSpec
+from market_data_pipeline.orchestration import PipelineRuntime, PipelineRuntimeSettings
+
+settings = PipelineRuntimeSettings(
+    pipeline=PipelineSettings(drain_timeout_sec=5), max_concurrent_pipelines=1, providers={"synthetic": {"seed": 7}}
+)
+
+def spec(name):
+    return PipelineSpec(
+        tenant_id="acme", pipeline_id=name, source="synthetic", symbols=["AAPL"], operator="bars", sink="store"
+    )
+
+async def main():
+    async with PipelineRuntime(settings) as runtime:
+        print(runtime.settings.max_concurrent_pipelines)
+        await runtime.run_pipeline(spec("one"))
+        try:
+            await runtime.run_pipeline(spec("two"))
+        except ValueError:
+            print("one at a time")
+
+asyncio.run(main())
+print(PipelineBuilder(settings).build(spec("three")).ctx.drain_timeout_sec)
+>>> 1
+>>> one at a time
+>>> 5.0
+""",
     "a registry": """
 from market_data_pipeline.orchestration import SourceRegistry
 

@@ -1,4 +1,4 @@
-"""What a runtime adds to the building of pipelines: sources that its program registered."""
+"""What a runtime adds to the building of pipelines: its own registry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class RuntimeBuilder(PipelineBuilder):
     """Builds the pipelines of one runtime."""
 
     def __init__(
-        self, config: PipelineRuntimeSettings, host: PluginHost, pool: ProviderPool, registry: SourceRegistry
+        self, config: PipelineRuntimeSettings, registry: SourceRegistry, *, host: PluginHost, pool: ProviderPool
     ) -> None:
         super().__init__(config, host=host, pool=pool)
         self._registry = registry

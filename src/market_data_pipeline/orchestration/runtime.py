@@ -102,7 +102,7 @@ class PipelineRuntime:
         self._host = host or PluginHost(policy=plugin_policy(self.settings.plugins))
         self.registry: SourceRegistry = SourceRegistry(self._host)
         self._pool = ProviderPool(services or ServiceFactory(), self._tell)
-        self._builder = RuntimeBuilder(self.settings, self._host, self._pool, self.registry)
+        self._builder = RuntimeBuilder(self.settings, self.registry, host=self._host, pool=self._pool)
         self._feeds: set[Feed] = set()
         self._streams: WeakSet[TickStream[Any]] = WeakSet()
         self._since: int | None = None
