@@ -25,6 +25,7 @@ class Feed:
 
     Attributes:
         channel: What the reader has not fetched yet.
+        ended: Whether nothing more comes; the reader sees it no earlier than this says so.
         closed: Set when the source is closed.
         error: What the source raised; for the reader, behind the last row.
     """
@@ -32,6 +33,7 @@ class Feed:
     def __init__(self, source: Source, *, policy: Policy, clock: Clock) -> None:
         self.intake: Intake = Intake(source)
         self.channel: Channel = Channel(self.intake.name, clock, policy=policy)
+        self.ended: bool = False
         self.closed: anyio.Event = anyio.Event()
         self.error: BaseException | None = None
         self._scope = anyio.CancelScope()
@@ -55,6 +57,7 @@ class Feed:
         except FOREIGN as error:
             self.error = error
         finally:
+            self.ended = True
             self.channel.close()
             await self._close()
             self.closed.set()

@@ -153,7 +153,7 @@ class TickStream(Generic[R]):
         """How it is now."""
         feed = self._feed
         state: Literal["open", "ended", "failed"] = "open"
-        if feed.closed.is_set():
+        if feed.ended:
             state = "ended" if feed.error is None else "failed"
         return StreamStatus(
             provider=feed.intake.name,
