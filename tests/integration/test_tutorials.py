@@ -47,7 +47,7 @@ def test_what_the_first_tutorial_prints_is_on_its_page(tmp_path, capsys):
     assert run(*commands(STREAM, "mdp stream"), tmp_path).stdout == fences(STREAM, "text")[0]
     namespace, printed = {}, []
     for code in fences(STREAM, "python"):
-        exec(code, namespace)  # noqa: S102 - the page's own program
+        exec(code, namespace)
         printed.append(capsys.readouterr().out)
     assert [printed[2], printed[3]] == fences(STREAM, "text")[1:]
 
