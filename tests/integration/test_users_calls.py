@@ -339,19 +339,24 @@ class Prices(TickSource):
 """
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_for_the_earlier_system_runs_unchanged(name, tmp_path):
+def check(python, name, folder):
+    """Run a program in a folder; what it prints and nothing else is as it says."""
     program, *expected = PROGRAMS[name].split("\n>>> ")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SHARED + program],
-        cwd=tmp_path,
-        env=os.environ | {"MDP__DATA_DIR": str(tmp_path / "data")},
+        [python, "-W", "error", "-c", SHARED + program],
+        cwd=folder,
+        env=os.environ | {"MDP__DATA_DIR": str(folder / "data")},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stdout.splitlines() == "\n".join(expected).splitlines(), done.stderr
     assert (done.returncode, [line for line in done.stderr.splitlines() if not SAID.search(line)]) == (0, [])
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_for_the_earlier_system_runs_unchanged(name, tmp_path):
+    check(sys.executable, name, tmp_path)
 
 
 def test_the_command_is_called_mdp():
