@@ -112,6 +112,7 @@ class ReplaySource:
             end=settings.end,
             resolution=settings.resolution,
             suspicious=settings.suspicious,
+            settings=settings,
         )
         return FORMATS[name].find(files, query)
 

@@ -11,7 +11,7 @@ import attrs
 
 from market_data_pipeline.errors import MalformedMessage
 from market_data_pipeline.model import END_OF_TIME, Kind, Origin
-from market_data_replay.settings import Resolution
+from market_data_replay.settings import ReplaySettings, Resolution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class Query:
     end: int | None = None
     resolution: Resolution | None = None
     suspicious: bool = False
+    settings: ReplaySettings = attrs.field(factory=lambda: ReplaySettings(path=Path()))
+    """The rest of what the user set, for the formats that need a description of the file."""
 
     def holds(self, times: NDArray[Any]) -> NDArray[Any]:
         """Return which times are in the range."""
@@ -127,14 +129,14 @@ class Finding:
 class Format(Protocol):
     """A way to keep market data in files."""
 
-    suffix: str
+    suffixes: tuple[str, ...]
     """How its files end: ".parquet"."""
 
     def find(self, files: Sequence[Path], query: Query) -> Finding:
         """Find what the query wants; reads no rows.
 
         Args:
-            files: Files with this suffix, sorted.
+            files: Files with one of these suffixes, sorted.
             query: What is wanted.
 
         Raises:

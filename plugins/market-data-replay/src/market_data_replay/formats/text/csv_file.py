@@ -1,0 +1,84 @@
+"""CSV: a row a line, with the names of the columns in the first one or without."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Generator, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, BinaryIO
+
+import attrs
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from market_data_pipeline.model import Kind
+from market_data_replay.formats.contract import Query
+from market_data_replay.formats.text.lines import lines_of
+from market_data_replay.formats.text.mapping import check_complete, names_of, place
+from market_data_replay.formats.text.run import Part
+from market_data_replay.formats.text.table import Table
+from market_data_replay.settings import ReplaySettings
+
+if TYPE_CHECKING:
+    from market_data_replay.formats.text.run import Skip
+
+Numbered = tuple[int, list[str]]
+
+
+@attrs.frozen(kw_only=True)
+class CsvReader:
+    """Reads CSV by the settings."""
+
+    settings: ReplaySettings
+    kind: Kind
+
+    def parts(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Part]:
+        """Yield the rows in parts; see `Reader.parts`."""
+        numbered = self._rows(stream, skip)
+        first = next(numbered, None)
+        if first is None:
+            return
+        header = [name.strip() for name in first[1]] if self.settings.header else None
+        width = len(first[1])
+        places = self._places(header, width, query)
+        where = {place({"where": column}, header, width, query)["where"]: text for column, text in self.settings.where.items()}
+        waiting = [] if self.settings.header else [first]
+        while block := waiting + list(islice(numbered, rows - len(waiting))):
+            waiting = []
+            if good := list(self._good(block, width, where, skip)):
+                yield Part(self._table([row for _, row in good], places), [line for line, _ in good])
+
+    def _rows(self, stream: BinaryIO, skip: Skip) -> Iterator[Numbered]:
+        """Yield rows that are not empty, with the numbers of their lines."""
+        texts = (line.decode("utf-8-sig", "replace") for line in lines_of(stream))
+        reader = csv.reader(texts, delimiter=self.settings.delimiter, skipinitialspace=True)
+        while True:
+            try:
+                for row in reader:
+                    if row:
+                        yield reader.line_num, row
+                return
+            except csv.Error as error:
+                skip(reader.line_num, str(error))
+
+    def _places(self, header: list[str] | None, width: int, query: Query) -> dict[str, int]:
+        wanted = self.settings.columns or {name: name for name in names_of(self.kind) if name in (header or ())}
+        places = place(wanted, header, width, query)
+        check_complete(self.kind, places, self.settings, query)
+        return places
+
+    def _good(self, block: Sequence[Numbered], width: int, where: dict[int, str], skip: Skip) -> Iterator[Numbered]:
+        for line, row in block:
+            if len(row) != width:
+                skip(line, f"it has {len(row)} columns, not {width}")
+            elif all(row[number] == text for number, text in where.items()):
+                yield line, row
+
+    def _table(self, rows: Sequence[Sequence[str]], places: dict[str, int]) -> Table:
+        columns = list(zip(*rows, strict=True))
+        texts = {name: _or_null(pa.array(columns[number], pa.string())) for name, number in places.items()}
+        return Table(kind=self.kind, texts=texts, settings=self.settings)
+
+
+def _or_null(texts: pa.Array[pa.StringScalar]) -> pa.Array[pa.StringScalar]:
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
