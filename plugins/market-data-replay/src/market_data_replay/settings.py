@@ -46,6 +46,9 @@ class ReplaySettings(BaseModel):
     speed: Literal["max"] | Factor = Field(
         default="max", description='"max" is as fast as possible, 1 is real time by ts_event, 10 is ten times that'
     )
+    loop: Annotated[int, Field(ge=1)] | Literal["forever"] = Field(
+        default=1, description="How many times to play it, or forever; each round has later times and epochs of its own"
+    )
     start: Time | None = Field(
         default=None, description="No row before this: ISO time with an offset, or int ns. Of a bar, its start counts"
     )

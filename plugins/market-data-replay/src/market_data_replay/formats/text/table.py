@@ -23,7 +23,7 @@ _SIDES = {"buy": "buy", "sell": "sell"}
 _MODES = frozenset({"live", "delayed", "frozen", "backfill", "synthetic"})
 _BASES = frozenset({"trade", "mid", "bid", "ask"})
 _ALLOWED = {"mode": _MODES, "basis": _BASES}
-_ABSENT: dict[str, Any] = {"volume": 0.0, "trades": 0, "revision": 0, "is_final": True, "complete": True}
+_ABSENT: dict[str, Any] = {"volume": 0.0, "trades": 0, "revision": pa.scalar(0, pa.int32()), "is_final": True, "complete": True}
 """What a bar has where its file has no such column."""
 
 Texts = Mapping[str, "pa.Array[Any]"]
