@@ -76,6 +76,9 @@ class ReplaySettings(BaseModel):
     time_unit: Literal["ns", "us", "ms", "s", "iso"] | None = Field(
         default=None, description="csv, jsonl: what times count; ISO text with an offset, or int ns, unless given"
     )
+    recv_unit: Literal["ns", "us", "ms", "s", "iso"] | None = Field(
+        default=None, description="csv, jsonl: what ts_recv counts, where it is not what the other times count"
+    )
     time_format: str | None = Field(
         default=None, min_length=1, description="csv, jsonl: how times are written, in the codes of Python's strptime"
     )

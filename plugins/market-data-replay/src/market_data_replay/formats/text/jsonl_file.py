@@ -51,7 +51,7 @@ class JsonlReader:
             if rows := list(numbered):
                 yield self._part(self.kind, rows)
             return
-        for kind, group in groupby(numbered, key=lambda one: one[1].get("kind") if isinstance(one[1], dict) else None):
+        for kind, group in groupby(numbered, key=_kind):
             rows = list(group)
             if kind not in BATCHES:
                 for line, _ in rows:
@@ -79,6 +79,12 @@ def _decode(block: Sequence[tuple[int, bytes]], skip: Skip) -> Iterator[Numbered
             yield number, _decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             skip(number, str(error))
+
+
+def _kind(numbered: Numbered) -> str | None:
+    """Return the kind that a line of ours says."""
+    row = numbered[1]
+    return str(row.get("kind")) if isinstance(row, dict) else None
 
 
 def _text(value: object) -> str | None:

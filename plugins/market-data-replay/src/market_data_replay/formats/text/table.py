@@ -69,7 +69,7 @@ class Table:
 
     def _typed(self, name: str, texts: Any) -> Any:
         if name in TIMES:
-            return to_nanos(texts, self.settings, unit="ns" if self.own else self.settings.time_unit)
+            return to_nanos(texts, self.settings, unit="ns" if self.own else self._unit(name))
         if name == "side":
             return self._sides(texts)
         if name in _WORDS:
@@ -80,6 +80,10 @@ class Table:
         if name in {"price", "bid", "ask", "open", "high", "low", "close"}:
             return texts.cast(_PRICE)
         return texts.cast(pa.from_numpy_dtype(dtype(name)))
+
+    def _unit(self, name: str) -> str | None:
+        recv = self.settings.recv_unit if name == "ts_recv" else None
+        return recv or self.settings.time_unit
 
     def _sides(self, texts: Any) -> Any:
         codes = texts.dictionary_encode()

@@ -33,10 +33,10 @@ def to_nanos(texts: Array, settings: ReplaySettings, *, unit: str | None) -> Arr
         MalformedMessage: One is no such time, or has more than nine decimals of a second.
         ArrowInvalid: Likewise.
     """
-    if settings.time_format:
-        return _from_format(texts, settings.time_format, settings.time_zone)
     if unit in _DECIMALS:
         return _scaled(texts, _DECIMALS[unit])
+    if settings.time_format:
+        return _from_format(texts, settings.time_format, settings.time_zone)
     if unit is None and settings.time_zone is None and pc.all(pc.match_substring_regex(texts, _INTEGER)).as_py():
         nanos = _scaled(texts, 0)
         if pc.any(pc.less(pc.abs(nanos), _LEAST)).as_py():
