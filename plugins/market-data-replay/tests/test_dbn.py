@@ -2,6 +2,8 @@
 
 import shutil
 import sys
+from datetime import date
+from types import SimpleNamespace
 
 import databento_dbn
 import pyarrow as pa
@@ -9,10 +11,10 @@ import pytest
 
 from market_data_pipeline.errors import InvalidRequest
 from market_data_pipeline.model import Flag
-from market_data_replay.formats.dbn.rows import KINDS, Maker
-from market_data_replay.formats.dbn.symbols import Symbols
+from market_data_replay.formats.dbn.rows import KINDS, NO_SIZE, NO_TIME
 
 UNDEF = 2**63 - 1
+DAY = 86_400 * 10**9
 
 
 def records_of(path):
@@ -129,9 +131,73 @@ def test_without_the_package_the_error_says_how_to_install_it(play, tmp_path, mo
         play(tmp_path)
 
 
-def made(*records):
-    metadata = databento_dbn.Metadata(
-        dataset="X", start=0, stype_in=databento_dbn.SType.INSTRUMENT_ID, stype_out=databento_dbn.SType.RAW_SYMBOL,
-        schema=None, symbols=[], partial=[], not_found=[], mappings=[],
-    )  # fmt: skip
-    return Maker(databento_dbn, Symbols(metadata)), records
+@pytest.fixture
+def dbn(tmp_path):
+    """Write a file of trades or bars: `dbn(record, ..., mappings=[...], by_id=False, version=3)`."""
+
+    def write(*records, mappings=(), by_id=False, version=3):
+        number, raw = databento_dbn.SType.INSTRUMENT_ID, databento_dbn.SType.RAW_SYMBOL
+        metadata = databento_dbn.Metadata(
+            dataset="XNAS.ITCH",
+            start=0,
+            stype_in=number if by_id else raw,
+            stype_out=raw if by_id else number,
+            schema=None,
+            mappings=list(mappings),
+            version=version,
+        )
+        path = tmp_path / "a.dbn"
+        path.write_bytes(bytes(metadata) + b"".join(map(bytes, records)))
+        return path
+
+    return write
+
+
+def trade(ts_event=DAY, *, number=5, price=7, size=3, ts_recv=DAY + 1, flags=0):
+    action, side = databento_dbn.Action.TRADE, databento_dbn.Side.NONE
+    return databento_dbn.TradeMsg(1, number, ts_event, price, size, action, side, 0, ts_recv, flags=flags)
+
+
+def mapping(name, *intervals):
+    return SimpleNamespace(
+        raw_symbol=name,
+        intervals=[
+            SimpleNamespace(start_date=date(1970, 1, start), end_date=date(1970, 1, end), symbol=symbol)
+            for start, end, symbol in intervals
+        ],
+    )
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_an_instrument_has_the_symbol_of_its_day(play, dbn, version):
+    mappings = [mapping("A", (1, 2, "5"), (3, 4, "5"), (4, 5, "")), mapping("B", (2, 3, "5"))]
+    records = [trade(day * DAY, ts_recv=day * DAY) for day in range(4)]
+    rows = play(dbn(*records, mappings=mappings, version=version)).rows
+    assert [row.symbol for row in rows] == ["A", "B", "A", "5"]
+
+
+def test_mappings_may_go_from_id_to_symbol(play, dbn):
+    assert play(dbn(trade(), mappings=[mapping("5", (2, 3, "A"))], by_id=True)).rows[0].symbol == "A"
+
+
+def test_what_is_undefined_is_missing_and_the_other_time_stands_for_one(play, dbn):
+    records = [trade(NO_TIME, size=NO_SIZE), trade(DAY + 1, ts_recv=NO_TIME, flags=32)]
+    first, second = play(dbn(*records)).rows
+    assert (first.ts_event, first.size, first.flags) == (DAY + 1, None, Flag.TS_EVENT_IS_RECV)
+    assert (second.ts_recv, second.flags) == (DAY + 1, Flag.TS_RECV_IS_EVENT | Flag.SNAPSHOT)
+
+
+def test_records_that_are_no_rows_are_skipped_and_counted(play, dbn, caplog):
+    bar = databento_dbn.OHLCVMsg(33, 1, 5, DAY, UNDEF, 1, 1, 1, 1)
+    bad = [trade(price=UNDEF), trade(price=10**18), trade(NO_TIME, ts_recv=NO_TIME), bar]
+    played = play(dbn(trade(), *bad, trade()))
+    assert len(played.rows) == 2
+    assert "4 malformed rows skipped" in played.status.detail
+    assert "a.dbn:2: row skipped: a trade without a price" in caplog.text
+
+
+def test_only_the_wanted_kinds_and_symbols_of_a_mixed_file_are_played(play, dbn):
+    bar = databento_dbn.OHLCVMsg(33, 1, 5, DAY, 1, 1, 1, 1, 1)
+    path = dbn(trade(), bar, trade(number=6))
+    assert [row.kind for row in play(path, kinds=("bar",)).rows] == ["bar"]
+    assert [row.symbol for row in play(path, "6").rows] == ["6"]
