@@ -31,7 +31,9 @@ def playing(path, program, **settings):
         import anyio
 
         settings_ = ReplaySettings(path=path, kind="trade", **settings)
-        source = ReplayProvider(settings_, ServiceFactory(loop).of("replay")).stream(StreamRequest())
+        source = ReplayProvider(settings_, ServiceFactory(loop).of("replay")).stream(
+            StreamRequest(kinds=frozenset({"trade"}))
+        )
         await source.start()
         got = []
         began = loop.monotonic_ns()
@@ -119,7 +121,7 @@ def test_the_fastest_replay_pauses_and_steps_too(path):
 
 @pytest.mark.parametrize("step", [{"rows": 0}, {"rows": 2, "until": START}])
 def test_a_wrong_step_is_refused(path, step):
-    async def program(source, until, got):  # noqa: ARG001
+    async def program(source, until, got):
         with pytest.raises(InvalidRequest, match="one row or more, or until a time"):
             source.controls.step(**step)
         with pytest.raises(ConfigurationError):
@@ -150,7 +152,9 @@ def test_each_round_is_later_and_has_an_epoch_of_its_own(play, path):
 
 def test_epochs_of_rounds_never_meet(play, tmp_path):
     path = tmp_path / "a.jsonl"
-    line = '{{"kind":"trade","symbol":"X","provider":"p","epoch":{},"ordinal":0,"mode":"live","ts_event":{},"price":1}}\n'
+    line = (
+        '{{"kind":"trade","symbol":"X","provider":"p","epoch":{},"ordinal":0,"mode":"live","ts_event":{},"price":1}}\n'
+    )
     path.write_text(line.format(1, 1) + line.format(5 * SECOND, 2) + line.format(SECOND + 1, 3))
     played = play(path, loop=4)
     assert len({row.origin.epoch for row in played.rows}) == 12
@@ -158,7 +162,9 @@ def test_epochs_of_rounds_never_meet(play, tmp_path):
 
 def test_rounds_of_bars_stay_on_their_grid(play, tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text("symbol,start,open,high,low,close\n" + "".join(f"X,{START + 300 * n * SECOND},1,1,1,1\n" for n in (0, 2)))
+    path.write_text(
+        "symbol,start,open,high,low,close\n" + "".join(f"X,{START + 300 * n * SECOND},1,1,1,1\n" for n in (0, 2))
+    )
     rows = play(path, kind="bar", interval="5m", loop=2).rows
     assert [(row.start - START) // SECOND for row in rows] == [0, 600, 1200, 1800]
     assert all(row.end - row.start == 300 * SECOND and row.ts_event == row.end for row in rows)

@@ -39,10 +39,18 @@ def test_columns_are_read_under_the_names_of_the_mapping_and_prices_are_exact(pl
 
 
 def test_without_a_mapping_the_names_are_ours(play, csv):
-    path = csv("symbol,ts_event,ts_recv,price,size,side,trade_id,conditions,other\nA,2026-01-01T12:00:00Z,"
-               "2026-01-01T12:00:01+00:00,1.5,2,Sell,t1,F,zzz\n")
+    path = csv(
+        "symbol,ts_event,ts_recv,price,size,side,trade_id,conditions,other\nA,2026-01-01T12:00:00Z,"
+        "2026-01-01T12:00:01+00:00,1.5,2,Sell,t1,F,zzz\n"
+    )
     (row,) = play(path, kind="trade").rows
-    assert (row.ts_event, row.ts_recv, row.px, row.side, row.trade_id) == (NOON, NOON + SECOND, 15 * 10**8, "sell", "t1")
+    assert (row.ts_event, row.ts_recv, row.px, row.side, row.trade_id) == (
+        NOON,
+        NOON + SECOND,
+        15 * 10**8,
+        "sell",
+        "t1",
+    )
     assert row.conditions == "F"
 
 
@@ -137,7 +145,10 @@ def test_an_empty_file_has_no_rows(play, csv):
         ({"kind": "bar", "symbol": "X", "columns": "start:time,end:time"}, "a bar needs close, high, low, open"),
         ({"kind": "quote", "symbol": "X", "columns": "ts_event:tine"}, "no column 'tine' for ts_event: .*time"),
         ({"kind": "quote", "symbol": "X", "columns": "bit:time"}, "no column 'bit' .*bid"),
-        ({"kind": "quote", "where": {"tine": "1"}, "symbol": "X", "columns": "ts_event:time,bid:b"}, "'tine' for where"),
+        (
+            {"kind": "quote", "where": {"tine": "1"}, "symbol": "X", "columns": "ts_event:time,bid:b"},
+            "'tine' for where",
+        ),
         ({"kind": "quote", "header": False, "symbol": "X", "columns": "ts_event:9"}, "columns are 0 to 2"),
     ],
 )
@@ -206,7 +217,9 @@ def test_a_field_that_never_ends_is_a_malformed_row(play, csv, caplog):
 
 @given(
     st.lists(
-        st.tuples(st.integers(0, 10**18), st.none() | st.integers(0, 10**18 - 1), st.integers(-(10**18) + 1, 10**18 - 1))
+        st.tuples(
+            st.integers(0, 10**18), st.none() | st.integers(0, 10**18 - 1), st.integers(-(10**18) + 1, 10**18 - 1)
+        )
     )
 )
 def test_quotes_come_back_from_csv_as_they_were_written(play, tmp_path_factory, rows):

@@ -41,9 +41,7 @@ def schemas(kind):
 def test_quotes_are_those_of_the_records(play, databento, schema):
     for path in databento.glob(f"*/test_data.{schema}.dbn.zst"):
         _, *records = records_of(path)
-        wanted = [
-            (px(one.levels[0].bid_px), px(one.levels[0].ask_px), one.ts_recv) for one in records
-        ]
+        wanted = [(px(one.levels[0].bid_px), px(one.levels[0].ask_px), one.ts_recv) for one in records]
         rows = play(path, kinds=("quote",)).rows
         assert sorted((row.bid_px or 0, row.ask_px or 0, row.ts_recv) for row in rows) == sorted(
             (bid or 0, ask or 0, ts) for bid, ask, ts in wanted

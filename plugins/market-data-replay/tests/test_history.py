@@ -31,7 +31,9 @@ def path(tmp_path):
 
 def ask(path, symbol="X", *, start=0, end=20, interval=MINUTE, basis="bid", begin=START, limits=None, **settings):
     async def program(loop):
-        provider = ReplayProvider(ReplaySettings(path=path, **settings, **limits or {}), ServiceFactory(loop).of("replay"))
+        provider = ReplayProvider(
+            ReplaySettings(path=path, **settings, **limits or {}), ServiceFactory(loop).of("replay")
+        )
         request = BarsRequest(
             symbol=symbol, start=begin + start * MINUTE, end=begin + end * MINUTE, interval_ns=interval, basis=basis
         )

@@ -30,11 +30,26 @@ def batches(draw):
             row = Quote(*head, draw(st.none() | PX), draw(st.none() | PX), draw(SIZE), draw(SIZE))
             made.append(QuoteBatch([row]))
         elif kind == "trade":
-            row = Trade(*head, draw(PX), draw(SIZE), draw(WORD), draw(st.sampled_from([None, "buy", "sell"])), draw(WORD))
+            row = Trade(
+                *head, draw(PX), draw(SIZE), draw(WORD), draw(st.sampled_from([None, "buy", "sell"])), draw(WORD)
+            )
             made.append(TradeBatch([row]))
         else:
-            numbers = draw(PX), draw(PX), draw(PX), draw(PX), draw(st.floats(0, 1e9)), draw(SIZE), draw(st.integers(0, 9))
-            marks = draw(st.sampled_from(["trade", "mid"])), draw(st.integers(0, 3)), draw(st.booleans()), draw(st.booleans())
+            numbers = (
+                draw(PX),
+                draw(PX),
+                draw(PX),
+                draw(PX),
+                draw(st.floats(0, 1e9)),
+                draw(SIZE),
+                draw(st.integers(0, 9)),
+            )
+            marks = (
+                draw(st.sampled_from(["trade", "mid"])),
+                draw(st.integers(0, 3)),
+                draw(st.booleans()),
+                draw(st.booleans()),
+            )
             made.append(BarBatch([Bar(*head, ts - 1, ts, *numbers, *marks)]))
     return made
 
@@ -79,7 +94,9 @@ def test_lists_are_read_by_number_and_where_chooses_the_lines(play, jsonl):
 
 
 def test_lines_that_are_no_rows_are_skipped_and_counted(play, jsonl, caplog):
-    good = '{"kind":"trade","symbol":"X","provider":"acme","epoch":1,"ordinal":0,"mode":"live","ts_event":1,"price":1.5}'
+    good = (
+        '{"kind":"trade","symbol":"X","provider":"acme","epoch":1,"ordinal":0,"mode":"live","ts_event":1,"price":1.5}'
+    )
     path = jsonl(good, "{", '{"kind":"book"}', "[1]", "7", good.replace("1.5", "null"), '{"kind":{}}')
     played = play(path)
     assert len(played.rows) == 1
@@ -120,6 +137,8 @@ def test_frames_of_a_recorded_socket_are_trades_and_quotes(play, shared_data, tm
         sides="true:sell,false:buy", time_unit="ms", recv_unit="ns", provider="binance",
     )  # fmt: skip
     wanted = [json.loads(frame)["data"] for _, _, frame in lines if '"btcusdt@trade"' in frame]
-    assert [row.trade_id for row in sorted(trades.rows, key=lambda row: row.ordinal)] == [str(one["t"]) for one in wanted]
+    assert [row.trade_id for row in sorted(trades.rows, key=lambda row: row.ordinal)] == [
+        str(one["t"]) for one in wanted
+    ]
     assert [row.px for row in trades.rows] == [to_px(one["p"]) for one in wanted]
     assert {row.side for row in trades.rows} == {"buy", "sell"}

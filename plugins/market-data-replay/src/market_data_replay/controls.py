@@ -25,6 +25,8 @@ class Controls:
         self._rows = 0
         self._until = BEGINNING
         self._changed = anyio.Event()
+        self.ended = False
+        """Whether nothing more is to be played."""
 
     @property
     def paused(self) -> bool:
@@ -63,6 +65,11 @@ class Controls:
             self._rows += rows or 1
         else:
             self._until = max(self._until, parse_time(until))
+        self._notify()
+
+    def end(self) -> None:
+        """Play nothing more, whatever is due."""
+        self.ended = True
         self._notify()
 
     def allowed(self, times: list[int], start: int) -> int:

@@ -30,12 +30,12 @@ class Pace:
     async def play(self, batch: Batch[Row]) -> AsyncGenerator[Batch[Row]]:
         """Yield a batch in pieces, each when its last row is due."""
         controls = self._controls
-        if self._speed == "max" and not controls.paused:
+        if self._speed == "max" and not (controls.paused or controls.ended):
             yield batch
             return
         times = self._times(batch)
         start = 0
-        while start < len(times):
+        while start < len(times) and not controls.ended:
             stop = await self._next(times, start)
             if stop > start:
                 yield batch if stop - start == len(times) else batch[start:stop]

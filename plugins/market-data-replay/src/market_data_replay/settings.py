@@ -67,12 +67,11 @@ class ReplaySettings(BaseModel):
         description="csv, jsonl: our name of a column to the file's, or to its number from 0, or to a dotted path",
     )
     where: Pairs = Field(
-        default_factory=dict, description="csv, jsonl: play the rows only in which these columns of the file hold these texts"
+        default_factory=dict,
+        description="csv, jsonl: play the rows only in which these columns of the file hold these texts",
     )
     symbol: str | None = Field(default=None, min_length=1, description="csv, jsonl: the symbol of all rows")
-    provider: str = Field(
-        default="file", min_length=1, description="csv, jsonl: who said it, where no column tells"
-    )
+    provider: str = Field(default="file", min_length=1, description="csv, jsonl: who said it, where no column tells")
     time_unit: Literal["ns", "us", "ms", "s", "iso"] | None = Field(
         default=None, description="csv, jsonl: what times count; ISO text with an offset, or int ns, unless given"
     )
@@ -115,5 +114,7 @@ class ReplaySettings(BaseModel):
             try:
                 ZoneInfo(self.time_zone)
             except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-                raise ValueError(f"{self.time_zone!r} is no time zone: write it as Europe/Berlin or Etc/GMT+5") from error
+                raise ValueError(
+                    f"{self.time_zone!r} is no time zone: write it as Europe/Berlin or Etc/GMT+5"
+                ) from error
         return self

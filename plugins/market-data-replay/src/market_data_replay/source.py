@@ -77,11 +77,11 @@ class ReplaySource:
                         yield event
                     async with aclosing(self._pace.play(batch)) as pieces:
                         async for piece in pieces:
-                            if self._state == "closed":
-                                return
                             self._rows += len(piece)
                             piece.position = str(self._rows)
                             yield piece
+                    if self._state == "closed":
+                        return
                     self._ts_recv = _ts_recv(batch, -1)
         self._state = "ended"
         if self._tally.malformed > LOGGED:
@@ -104,6 +104,7 @@ class ReplaySource:
     async def close(self) -> None:
         """Yield nothing more. Idempotent; the files are closed with the iteration."""
         self._state = "closed"
+        self.controls.end()
 
     def _find(self) -> Finding:
         settings, request = self._settings, self._request

@@ -90,9 +90,7 @@ class Maker:
             raise MalformedMessage("a trade without a price")
         symbol = self._symbols.of(record.instrument_id, ts_recv)
         side = _SIDES.get(record.side)
-        yield Trade(
-            symbol, ts_event, ts_recv, 0, flags | _snapshot(record), ORIGIN, px, _size(record.size), side=side
-        )
+        yield Trade(symbol, ts_event, ts_recv, 0, flags | _snapshot(record), ORIGIN, px, _size(record.size), side=side)
 
     def _bar(self, record: Any) -> Iterator[Row]:
         start = record.ts_event

@@ -41,7 +41,10 @@ class CsvReader:
         header = [name.strip() for name in first[1]] if self.settings.header else None
         width = len(first[1])
         places = self._places(header, width, query)
-        where = {place({"where": column}, header, width, query)["where"]: text for column, text in self.settings.where.items()}
+        where = {
+            place({"where": column}, header, width, query)["where"]: text
+            for column, text in self.settings.where.items()
+        }
         waiting = [] if self.settings.header else [first]
         while block := waiting + list(islice(numbered, rows - len(waiting))):
             waiting = []

@@ -55,7 +55,9 @@ class JsonlReader:
             rows = list(group)
             if kind not in BATCHES:
                 for line, _ in rows:
-                    skip(line, f"its kind is {kind!r}, not quote, trade or bar: say with kind and columns what is where")
+                    skip(
+                        line, f"its kind is {kind!r}, not quote, trade or bar: say with kind and columns what is where"
+                    )
             elif kind in query.kinds:
                 yield self._part(kind, rows)
 

@@ -43,5 +43,7 @@ def lines_of(stream: BinaryIO) -> Generator[bytes]:
     """
     for line in iter(lambda: stream.readline(LONGEST), b""):
         if len(line) == LONGEST:
-            raise InvalidRequest(f"a line has more than {LONGEST:,} bytes: this is no text with a row a line", source="replay")
+            raise InvalidRequest(
+                f"a line has more than {LONGEST:,} bytes: this is no text with a row a line", source="replay"
+            )
         yield line

@@ -42,7 +42,9 @@ def check_complete(kind: Kind, names: Iterable[str], settings: ReplaySettings, q
     """
     has = set(names)
     if not has & {"symbol"} and settings.symbol is None:
-        raise _wrong(query, "the rows have no symbol: name its column in columns, or say symbol, which then all rows have")
+        raise _wrong(
+            query, "the rows have no symbol: name its column in columns, or say symbol, which then all rows have"
+        )
     if kind == "bar":
         needed = set(_PRICES)
         ends = has & {"end", "ts_event"}
@@ -69,7 +71,9 @@ def place(wanted: Mapping[str, str], header: list[str] | None, width: int, query
         elif header is None and column.isdecimal() and int(column) < width:
             places[name] = int(column)
         elif header is None:
-            raise _wrong(query, f"there is no column {column!r} for {name}: without a header, columns are 0 to {width - 1}")
+            raise _wrong(
+                query, f"there is no column {column!r} for {name}: without a header, columns are 0 to {width - 1}"
+            )
         else:
             raise _wrong(query, f"there is no column {column!r} for {name}: {nearest(column, header)}")
     return places

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from market_data_pipeline.errors import MalformedMessage
 from market_data_pipeline.model import Kind
 from market_data_pipeline.model.columns import TEXT, dtype
-from market_data_pipeline.model.names import LEADING, file_name, is_price, own_fields
+from market_data_pipeline.model.names import LEADING, file_name, own_fields
 from market_data_replay.formats.text.times import to_nanos
 from market_data_replay.settings import ReplaySettings
 
@@ -23,7 +23,13 @@ _SIDES = {"buy": "buy", "sell": "sell"}
 _MODES = frozenset({"live", "delayed", "frozen", "backfill", "synthetic"})
 _BASES = frozenset({"trade", "mid", "bid", "ask"})
 _ALLOWED = {"mode": _MODES, "basis": _BASES}
-_ABSENT: dict[str, Any] = {"volume": 0.0, "trades": 0, "revision": pa.scalar(0, pa.int32()), "is_final": True, "complete": True}
+_ABSENT: dict[str, Any] = {
+    "volume": 0.0,
+    "trades": 0,
+    "revision": pa.scalar(0, pa.int32()),
+    "is_final": True,
+    "complete": True,
+}
 """What a bar has where its file has no such column."""
 
 Texts = Mapping[str, "pa.Array[Any]"]
@@ -53,10 +59,7 @@ class Table:
         Raises:
             MalformedMessage: A text is not what its column holds, or is missing.
         """
-        arrays = {
-            name: self._column(name, texts.slice(start, stop - start))
-            for name, texts in self.texts.items()
-        }
+        arrays = {name: self._column(name, texts.slice(start, stop - start)) for name, texts in self.texts.items()}
         self._complete(arrays, stop - start)
         return pa.RecordBatch.from_pydict(arrays)
 
@@ -88,9 +91,9 @@ class Table:
     def _sides(self, texts: Any) -> Any:
         codes = texts.dictionary_encode()
         words = {word: self._side(word) for word in codes.dictionary.to_pylist()}
-        return pa.DictionaryArray.from_arrays(
-            codes.indices, pa.array(list(words.values()), pa.string())
-        ).cast(pa.string())
+        return pa.DictionaryArray.from_arrays(codes.indices, pa.array(list(words.values()), pa.string())).cast(
+            pa.string()
+        )
 
     def _side(self, word: str) -> str:
         side = self.settings.sides.get(word) or _SIDES.get(word.lower())
