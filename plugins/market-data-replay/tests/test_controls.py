@@ -172,7 +172,7 @@ def test_rounds_of_bars_stay_on_their_grid(play, tmp_path):
 
 def test_for_ever_is_until_it_is_closed(path):
     async def program(source, until, got):
-        await until(95)
+        await until(95.5)
         assert len(got) == 96
         await source.close()
 

@@ -118,7 +118,7 @@ def test_a_damaged_file_is_an_error(play, databento, tmp_path):
         with pytest.raises(InvalidRequest, match=message):
             play(path)
     shutil.copy(source, tmp_path / "b.dbn.zst")
-    with pytest.raises(InvalidRequest, match="a.dbn ends within"):
+    with pytest.raises(InvalidRequest, match=r"a\.dbn ends within"):
         play(tmp_path, "ESH1")
 
 

@@ -122,7 +122,7 @@ class ReplaySource:
         return FORMATS[name].find(files, query)
 
     def _stretches(self, finding: Finding) -> Generator[list[Batch[Row]]]:
-        """Yield the batches of one stretch of the merged files after the other, in as many rounds as there are; it blocks."""
+        """Yield the batches of one stretch of the merged files after the other, round for round; it blocks."""
         rounds = Rounds()
         skip = int(self._request.after or 0)
         loop = self._settings.loop

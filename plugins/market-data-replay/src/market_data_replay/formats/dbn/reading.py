@@ -16,7 +16,10 @@ from market_data_replay.formats.text.lines import open_bytes
 
 @contextmanager
 def reading(path: Path) -> Generator[tuple[BinaryIO, BinaryIO]]:
-    """Open a file, and say where what goes wrong went wrong.
+    """Open a file, and say of what goes wrong in which file it did.
+
+    Yields:
+        What to read, and the file itself, whose place tells how much of it was read.
 
     Raises:
         InvalidRequest: It is damaged.

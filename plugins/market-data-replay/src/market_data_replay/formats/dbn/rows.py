@@ -45,7 +45,10 @@ class Maker:
         }
 
     def make(self, record: Any) -> Iterator[Row]:
-        """Yield the rows of a record; of those that are neither quotes, trades nor bars, none.
+        """Make the rows of a record.
+
+        Returns:
+            Its rows; none if it is neither quotes, trades nor bars.
 
         Raises:
             MalformedMessage: It lacks what such a row has, or a price is beyond the bound.

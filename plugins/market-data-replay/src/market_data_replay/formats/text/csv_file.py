@@ -60,9 +60,10 @@ class CsvReader:
                 for row in reader:
                     if row:
                         yield reader.line_num, row
-                return
             except csv.Error as error:
                 skip(reader.line_num, str(error))
+            else:
+                return
 
     def _places(self, header: list[str] | None, width: int, query: Query) -> dict[str, int]:
         wanted = self.settings.columns or {name: name for name in names_of(self.kind) if name in (header or ())}

@@ -24,13 +24,16 @@ def check_mapping(settings: ReplaySettings, query: Query) -> Kind:
     """
     kind = settings.kind
     if kind is None:
-        raise _wrong(query, "say with kind what the rows are: quote, trade or bar")
+        raise InvalidRequest(_wrong(query, "say with kind what the rows are: quote, trade or bar"), source="replay")
     if kind not in query.kinds:
         raise InvalidRequest(f"no {query.wanted} in {query.path}: it has {kind}; ask for other kinds", source="replay")
     known = names_of(kind)
     for name in settings.columns:
         if name not in known:
-            raise _wrong(query, f"a {kind} has no column {name!r} that columns could name: {nearest(name, known)}")
+            raise InvalidRequest(
+                _wrong(query, f"a {kind} has no column {name!r} that columns could name: {nearest(name, known)}"),
+                source="replay",
+            )
     return kind
 
 
@@ -42,20 +45,28 @@ def check_complete(kind: Kind, names: Iterable[str], settings: ReplaySettings, q
     """
     has = set(names)
     if not has & {"symbol"} and settings.symbol is None:
-        raise _wrong(
-            query, "the rows have no symbol: name its column in columns, or say symbol, which then all rows have"
+        raise InvalidRequest(
+            _wrong(
+                query, "the rows have no symbol: name its column in columns, or say symbol, which then all rows have"
+            ),
+            source="replay",
         )
     if kind == "bar":
         needed = set(_PRICES)
         ends = has & {"end", "ts_event"}
         if not (("start" in has and ends) or (settings.interval and ("start" in has or ends))):
-            raise _wrong(query, "a bar needs start and end in columns, or one of them and interval")
+            raise InvalidRequest(
+                _wrong(query, "a bar needs start and end in columns, or one of them and interval"), source="replay"
+            )
     else:
         needed = {"ts_event"} | ({"price"} if kind == "trade" else set())
         if kind == "quote" and not has & {"bid", "ask"}:
-            raise _wrong(query, "a quote needs bid or ask in columns")
+            raise InvalidRequest(_wrong(query, "a quote needs bid or ask in columns"), source="replay")
     if lacking := sorted(needed - has):
-        raise _wrong(query, f"a {kind} needs {', '.join(lacking)}: name the file's columns for that in columns")
+        raise InvalidRequest(
+            _wrong(query, f"a {kind} needs {', '.join(lacking)}: name the file's columns for that in columns"),
+            source="replay",
+        )
 
 
 def place(wanted: Mapping[str, str], header: list[str] | None, width: int, query: Query) -> dict[str, int]:
@@ -71,16 +82,21 @@ def place(wanted: Mapping[str, str], header: list[str] | None, width: int, query
         elif header is None and column.isdecimal() and int(column) < width:
             places[name] = int(column)
         elif header is None:
-            raise _wrong(
-                query, f"there is no column {column!r} for {name}: without a header, columns are 0 to {width - 1}"
+            raise InvalidRequest(
+                _wrong(
+                    query, f"there is no column {column!r} for {name}: without a header, columns are 0 to {width - 1}"
+                ),
+                source="replay",
             )
         else:
-            raise _wrong(query, f"there is no column {column!r} for {name}: {nearest(column, header)}")
+            raise InvalidRequest(
+                _wrong(query, f"there is no column {column!r} for {name}: {nearest(column, header)}"), source="replay"
+            )
     return places
 
 
 def getter(path: str) -> Callable[[object], object]:
-    """Return what finds the value at a dotted path, such as "data.b" or "data.0.px", in a JSON value; None if there is none."""
+    """Return what finds the value at a dotted path, such as "data.0.px", in a JSON value; None if there is none."""
     first, *rest = path.split(".")
     if not rest:
         return lambda row: row.get(first) if isinstance(row, dict) else _step(row, first)
@@ -101,5 +117,5 @@ def _step(value: object, part: str) -> object:
     return None
 
 
-def _wrong(query: Query, reason: str) -> InvalidRequest:
-    return InvalidRequest(f"{query.path}: {reason}", source="replay")
+def _wrong(query: Query, reason: str) -> str:
+    return f"{query.path}: {reason}"

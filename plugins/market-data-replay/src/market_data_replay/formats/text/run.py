@@ -32,7 +32,7 @@ class Reader(Protocol):
     """Reads one way of writing rows as text."""
 
     def parts(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Part]:
-        """Yield the rows in parts of at most `rows`; call `skip` with the line and the reason for each that cannot be read."""
+        """Yield the rows in parts of at most `rows`; `skip` takes line and reason of each that cannot be read."""
         ...
 
 
