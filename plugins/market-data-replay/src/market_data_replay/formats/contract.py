@@ -129,8 +129,10 @@ class Finding:
 class Format(Protocol):
     """A way to keep market data in files."""
 
-    suffixes: tuple[str, ...]
-    """How its files end: ".parquet"."""
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """How its files end: ".parquet"."""
+        ...
 
     def find(self, files: Sequence[Path], query: Query) -> Finding:
         """Find what the query wants; reads no rows.

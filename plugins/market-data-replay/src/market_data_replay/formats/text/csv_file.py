@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import attrs
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from market_data_pipeline.model import Kind
 from market_data_replay.formats.contract import Query
 from market_data_replay.formats.text.lines import lines_of
-from market_data_replay.formats.text.mapping import check_complete, names_of, place
+from market_data_replay.formats.text.mapping import check_complete, place
 from market_data_replay.formats.text.run import Part
-from market_data_replay.formats.text.table import Table
+from market_data_replay.formats.text.table import Table, names_of
 from market_data_replay.settings import ReplaySettings
 
 if TYPE_CHECKING:
@@ -80,9 +79,7 @@ class CsvReader:
 
     def _table(self, rows: Sequence[Sequence[str]], places: dict[str, int]) -> Table:
         columns = list(zip(*rows, strict=True))
-        texts = {name: _or_null(pa.array(columns[number], pa.string())) for name, number in places.items()}
+        texts = {
+            name: pa.array([text or None for text in columns[number]], pa.string()) for name, number in places.items()
+        }
         return Table(kind=self.kind, texts=texts, settings=self.settings)
-
-
-def _or_null(texts: pa.Array[pa.StringScalar]) -> pa.Array[pa.StringScalar]:
-    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)

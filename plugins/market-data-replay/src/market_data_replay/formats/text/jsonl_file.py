@@ -13,9 +13,9 @@ import pyarrow as pa
 from market_data_pipeline.model import BATCHES, Kind
 from market_data_replay.formats.contract import Query
 from market_data_replay.formats.text.lines import lines_of
-from market_data_replay.formats.text.mapping import check_complete, getter, names_of
+from market_data_replay.formats.text.mapping import check_complete, getter
 from market_data_replay.formats.text.run import Part
-from market_data_replay.formats.text.table import Table
+from market_data_replay.formats.text.table import Table, names_of
 from market_data_replay.settings import ReplaySettings
 
 if TYPE_CHECKING:
