@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
+import numpy as np
 
 from market_data_pipeline.errors import MalformedMessage
 from market_data_pipeline.model import END_OF_TIME, Kind, Origin
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from market_data_pipeline.model.columns import Columns
 
 T = TypeVar("T")
+Array = np.ndarray[Any, np.dtype[Any]]
 
 UNSTAMPED = -1
 """The epoch of an origin whose files keep neither epoch nor ordinal: the replay stamps its rows."""
@@ -93,6 +95,53 @@ class Chunk:
     columns: Columns
     """All columns of the kind; without `ordinal` if the origin is `UNSTAMPED`."""
 
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """Itself: the chunks that a `Mixed` one has."""
+        return (self,)
+
+    @property
+    def times(self) -> Array:
+        """The `ts_event` of its rows."""
+        return self.columns["ts_event"]
+
+    def places(self) -> Iterator[Array]:
+        """Yield, for each of `chunks`, where its rows stand among all."""
+        yield np.arange(len(self.columns))
+
+    def take(self, start: int, stop: int) -> Chunk:
+        """Return some rows."""
+        return Chunk(self.kind, self.origin, self.columns.take(slice(start, stop)))
+
+
+@attrs.frozen(eq=False)
+class Mixed:
+    """Rows of several kinds or origins that alternate in their file, in its order."""
+
+    chunks: tuple[Chunk, ...]
+    """One of each kind and origin."""
+    codes: Array
+    """In which of them each row is."""
+
+    @property
+    def times(self) -> Array:
+        """The `ts_event` of its rows."""
+        times = np.empty(len(self.codes), "i8")
+        for chunk, places in zip(self.chunks, self.places(), strict=True):
+            times[places] = chunk.times
+        return times
+
+    def places(self) -> Iterator[Array]:
+        """Yield, for each of `chunks`, where its rows stand among all."""
+        for code in range(len(self.chunks)):
+            yield np.flatnonzero(self.codes == code)
+
+    def take(self, start: int, stop: int) -> Mixed:
+        """Return some rows."""
+        cuts = (np.searchsorted(places, (start, stop)).tolist() for places in self.places())
+        chunks = tuple(chunk.take(*cut) for chunk, cut in zip(self.chunks, cuts, strict=True))
+        return Mixed(chunks, self.codes[start:stop])
+
 
 class Run(Protocol):
     """One file, or one part of a file, whose rows are in time order."""
@@ -107,7 +156,7 @@ class Run(Protocol):
         """How much there is to read, in bytes."""
         ...
 
-    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk]:
+    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk | Mixed]:
         """Open the file, yield its rows of the query in chunks of about `rows`, and add what was read to `tally`.
 
         Raises:

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from market_data_pipeline.errors import InvalidRequest, MalformedMessage
 from market_data_pipeline.model import Batch, Kind, Row
 from market_data_pipeline.model.arrow import kind_of
-from market_data_replay.formats.contract import BEGINNING, Chunk, Finding, Query, Tally
-from market_data_replay.formats.record import read_batches, to_chunk
+from market_data_replay.formats.contract import BEGINNING, Chunk, Finding, Mixed, Query, Tally
+from market_data_replay.formats.record import mix, read_batches, to_chunk
 
 _TEXTS = ["symbol", "provider", "mode", "side", "conditions", "basis"]
 _BUFFER = 1 << 16
@@ -36,11 +36,11 @@ class ParquetRun:
     size: int
     lower: int
 
-    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk]:
+    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk | Mixed]:
         """Read the file.
 
         Yields:
-            Its rows of the query's symbols and range, cut where the origin changes.
+            Its rows of the query's symbols and range.
 
         Raises:
             InvalidRequest: It is damaged, or its columns are not those of the schema.
@@ -53,15 +53,18 @@ class ParquetRun:
                 first = 0
                 total = sum(file.metadata.row_group(group).num_rows for group in self.groups)
                 for data in file.iter_batches(rows, row_groups=self.groups, columns=self.columns, use_threads=False):
-                    for batch in self._batches(data, first, tally):
-                        if (chunk := to_chunk(batch, self.query, tally, stamped=stamped)) is not None:
-                            yield chunk
+                    placed = []
+                    for number, batch in self._batches(data, first, tally):
+                        if (chosen := to_chunk(batch, self.query, tally, stamped=stamped)) is not None:
+                            placed.append((chosen[0], number + chosen[1]))
+                    if (chunk := mix(placed)) is not None:
+                        yield chunk
                     first += data.num_rows
                     tally.read += self.size * data.num_rows // total
         except (pa.ArrowException, OSError) as error:
             raise InvalidRequest(_damaged(self.path, error), source="replay") from error
 
-    def _batches(self, data: pa.RecordBatch, first: int, tally: Tally) -> Iterable[Batch[Row]]:
+    def _batches(self, data: pa.RecordBatch, first: int, tally: Tally) -> Iterable[tuple[int, Batch[Row]]]:
         def skip(number: int, reason: str) -> None:
             tally.skip(str(self.path), first + number + 1, reason)
 

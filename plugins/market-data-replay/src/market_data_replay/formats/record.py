@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from market_data_pipeline.errors import InvalidRequest, MalformedMessage
-from market_data_pipeline.model import Batch, Origin, Row
+from market_data_pipeline.model import Batch, Kind, Origin, Row
 from market_data_pipeline.model.arrow import from_arrow
-from market_data_pipeline.model.columns import Columns
-from market_data_replay.formats.contract import TRIED, UNSTAMPED, Chunk, Query, Tally, good_parts
+from market_data_pipeline.model.columns import Columns, join
+from market_data_replay.formats.contract import TRIED, UNSTAMPED, Array, Chunk, Mixed, Query, Tally, good_parts
+
+Placed = tuple[Chunk, Array]
+"""A chunk, and where its rows stand in their file."""
 
 
 def read_batches(
@@ -20,8 +23,8 @@ def read_batches(
     *,
     skip: Callable[[int, str], None],
     claim: str | None,
-) -> Iterable[Batch[Row]]:
-    """Return the batches of the good rows among `count`.
+) -> Iterable[tuple[int, Batch[Row]]]:
+    """Return the batches of the good rows among `count`, each with the number of its first row.
 
     Args:
         read: Returns the rows from one number to another, or raises `MalformedMessage`.
@@ -33,8 +36,12 @@ def read_batches(
         InvalidRequest: There is no good one among the first.
     """
 
-    def batches(start: int, stop: int) -> list[Batch[Row]]:
-        return from_arrow(read(start, stop), source="replay", epoch=UNSTAMPED)
+    def batches(start: int, stop: int) -> list[tuple[int, Batch[Row]]]:
+        made = []
+        for batch in from_arrow(read(start, stop), source="replay", epoch=UNSTAMPED):
+            made.append((start, batch))
+            start += len(batch)
+        return made
 
     try:
         return batches(0, count)
@@ -43,23 +50,40 @@ def read_batches(
         if not head and claim is not None:
             raise InvalidRequest(f"{claim} ({error})", source="replay") from error
         rest = good_parts(batches, count, skip, start=TRIED) if count > TRIED else ()
-        return [batch for part in (*head, *rest) for batch in part]
+        return [one for part in (*head, *rest) for one in part]
 
 
-def to_chunk(batch: Batch[Row], query: Query, tally: Tally, *, stamped: bool) -> Chunk | None:
-    """Return the rows of the query, or None; without `ordinal` if the file has no identities."""
+def to_chunk(batch: Batch[Row], query: Query, tally: Tally, *, stamped: bool) -> Placed | None:
+    """Return the rows of the query and their numbers in the batch, or None; without `ordinal` if not `stamped`."""
     columns = batch.columns
     words = columns.words["symbol"]
     tally.seen.update(str(word) for word in words)
     keep = query.holds(columns["start" if batch.kind == "bar" else "ts_event"])
     if query.symbols:
         keep &= np.array([word in query.symbols for word in words])[columns["symbol"]]
-    if not keep.all():
-        columns = columns.take(np.flatnonzero(keep))
-    if not len(columns):
+    kept = np.flatnonzero(keep)
+    if not len(kept):
         return None
+    if len(kept) < len(columns):
+        columns = columns.take(kept)
     origin = batch.origin
     if not stamped:
         origin = Origin(origin.provider, origin.source, UNSTAMPED, origin.mode)
         columns = Columns({name: columns[name] for name in columns if name != "ordinal"}, columns.words)
-    return Chunk(batch.kind, origin, columns)
+    return Chunk(batch.kind, origin, columns), kept
+
+
+def mix(placed: Sequence[Placed]) -> Chunk | Mixed | None:
+    """Join chunks of one file, each in its order, into what stands in the file's order; None if there are none."""
+    groups: dict[tuple[Kind, Origin], list[Placed]] = {}
+    for chunk, places in placed:
+        groups.setdefault((chunk.kind, chunk.origin), []).append((chunk, places))
+    chunks = tuple(
+        Chunk(kind, origin, join([chunk.columns for chunk, _ in group])) if len(group) > 1 else group[0][0]
+        for (kind, origin), group in groups.items()
+    )
+    if len(chunks) < 2:
+        return chunks[0] if chunks else None
+    places = np.concatenate([places for group in groups.values() for _, places in group])
+    codes = np.repeat(np.arange(len(chunks)), [len(chunk.columns) for chunk in chunks])
+    return Mixed(chunks, codes[np.argsort(places)])

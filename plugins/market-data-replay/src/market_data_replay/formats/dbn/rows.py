@@ -98,8 +98,8 @@ class Maker:
     def _bar(self, record: Any) -> Iterator[Row]:
         start = record.ts_event
         end = start + _INTERVALS[int(record.rtype)]
-        prices = [_px(px) for px in (record.open, record.high, record.low, record.close)]
-        if None in prices or start == NO_TIME:
+        opened, high, low, close = (_px(px) for px in (record.open, record.high, record.low, record.close))
+        if opened is None or high is None or low is None or close is None or start == NO_TIME:
             raise MalformedMessage("a bar without a time or a price")
         yield Bar(
             self._symbols.of(record.instrument_id, start),
@@ -110,7 +110,10 @@ class Maker:
             ORIGIN,
             start,
             end,
-            *prices,  # type: ignore[arg-type]
+            opened,
+            high,
+            low,
+            close,
             float(record.volume),
             None,
             0,

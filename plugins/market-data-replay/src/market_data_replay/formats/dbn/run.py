@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 from market_data_pipeline.errors import MalformedMessage
 from market_data_pipeline.model import BATCHES, Row
-from market_data_replay.formats.contract import BEGINNING, Chunk, Query, Tally
+from market_data_replay.formats.contract import BEGINNING, Chunk, Mixed, Query, Tally
 from market_data_replay.formats.dbn.library import load
 from market_data_replay.formats.dbn.reading import decoded, reading
 from market_data_replay.formats.dbn.rows import Maker
 from market_data_replay.formats.dbn.symbols import Symbols
-from market_data_replay.formats.record import to_chunk
+from market_data_replay.formats.record import mix, to_chunk
 
 RECORD = 80
 """Bytes of a record, roughly."""
@@ -31,11 +31,11 @@ class DbnRun:
     size: int
     lower: int = BEGINNING
 
-    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk]:
+    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk | Mixed]:
         """Read the file.
 
         Yields:
-            Its rows of the query, cut where the kind changes.
+            Its rows of the query.
 
         Raises:
             InvalidRequest: It is damaged.
@@ -46,12 +46,15 @@ class DbnRun:
             for records in decoded(self.path, stream, rows * RECORD):
                 if maker is None:
                     maker = Maker(load(), Symbols(records.pop(0)))
-                made = self._rows(maker, records, first, tally)
-                for kind, group in groupby(made, key=lambda row: row.kind):
-                    if kind in self.query.kinds:
-                        chunk = to_chunk(BATCHES[kind](group), self.query, tally, stamped=False)
-                        if chunk is not None:
-                            yield chunk
+                made = list(self._rows(maker, records, first, tally))
+                placed = []
+                for kind in self.query.kinds & {row.kind for row in made}:
+                    places = np.array([place for place, row in enumerate(made) if row.kind == kind])
+                    batch = BATCHES[kind](made[place] for place in places)
+                    if (chosen := to_chunk(batch, self.query, tally, stamped=False)) is not None:
+                        placed.append((chosen[0], places[chosen[1]]))
+                if (chunk := mix(placed)) is not None:
+                    yield chunk
                 first += len(records)
                 tally.read += file.tell() - done
                 done = file.tell()

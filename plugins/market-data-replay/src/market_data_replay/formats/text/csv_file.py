@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, BinaryIO
 
 import attrs
+import numpy as np
 import pyarrow as pa
 
 from market_data_pipeline.model import Kind
@@ -31,8 +32,8 @@ class CsvReader:
     settings: ReplaySettings
     kind: Kind
 
-    def parts(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Part]:
-        """Yield the rows in parts; see `Reader.parts`."""
+    def blocks(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Sequence[Part]]:
+        """Yield the rows; see `Reader.blocks`."""
         numbered = self._rows(stream, skip)
         first = next(numbered, None)
         if first is None:
@@ -40,19 +41,23 @@ class CsvReader:
         header = [name.strip() for name in first[1]] if self.settings.header else None
         width = len(first[1])
         places = self._places(header, width, query)
-        where = {
-            place({"where": column}, header, width, query)["where"]: text
+        where = [
+            (place({"where": column}, header, width, query)["where"], text)
             for column, text in self.settings.where.items()
-        }
+        ]
         waiting = [] if self.settings.header else [first]
         while block := waiting + list(islice(numbered, rows - len(waiting))):
             waiting = []
-            if good := list(self._good(block, width, where, skip)):
-                yield Part(self._table([row for _, row in good], places), [line for line, _ in good])
+            good = _of_width(block, width, skip)
+            for number, text in where:
+                good = [one for one in good if one[1][number] == text]
+            if good:
+                lines, values = zip(*good, strict=True)
+                yield [Part(self._table(values, places), np.array(lines))]
 
     def _rows(self, stream: BinaryIO, skip: Skip) -> Iterator[Numbered]:
         """Yield rows that are not empty, with the numbers of their lines."""
-        texts = (line.decode("utf-8-sig", "replace") for line in lines_of(stream))
+        texts = (str(line, "utf-8", "replace") for line in lines_of(stream))
         reader = csv.reader(texts, delimiter=self.settings.delimiter, skipinitialspace=True)
         while True:
             try:
@@ -70,16 +75,18 @@ class CsvReader:
         check_complete(self.kind, places, self.settings, query)
         return places
 
-    def _good(self, block: Sequence[Numbered], width: int, where: dict[int, str], skip: Skip) -> Iterator[Numbered]:
-        for line, row in block:
-            if len(row) != width:
-                skip(line, f"it has {len(row)} columns, not {width}")
-            elif all(row[number] == text for number, text in where.items()):
-                yield line, row
-
     def _table(self, rows: Sequence[Sequence[str]], places: dict[str, int]) -> Table:
         columns = list(zip(*rows, strict=True))
         texts = {
             name: pa.array([text or None for text in columns[number]], pa.string()) for name, number in places.items()
         }
         return Table(kind=self.kind, texts=texts, settings=self.settings)
+
+
+def _of_width(block: list[Numbered], width: int, skip: Skip) -> list[Numbered]:
+    if all(len(row) == width for _, row in block):
+        return block
+    for line, row in block:
+        if len(row) != width:
+            skip(line, f"it has {len(row)} columns, not {width}")
+    return [one for one in block if len(one[1]) == width]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Generator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import attrs
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from market_data_pipeline.model import BATCHES, Kind
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Numbered = tuple[int, Any]
 
 # Numbers stay text: a price never becomes a float.
+_PLAIN = {str, type(None)}
 _decoder = msgspec.json.Decoder(float_hook=str)
 
 
@@ -34,59 +36,57 @@ class JsonlReader:
     settings: ReplaySettings
     kind: Kind | None
 
-    def parts(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Part]:
-        """Yield the rows in parts; see `Reader.parts`."""
+    def blocks(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Sequence[Part]]:
+        """Yield the rows; see `Reader.blocks`."""
         if self.kind is not None and self.settings.columns:
             check_complete(self.kind, self.settings.columns, self.settings, query)
         lines = enumerate(lines_of(stream), 1)
         where = [(getter(path), text) for path, text in self.settings.where.items()]
         while block := list(islice(lines, rows)):
             decoded = _decode(block, skip)
-            if where:
-                decoded = (one for one in decoded if all(_text(get(one[1])) == text for get, text in where))
-            yield from self._parts(decoded, skip, query)
+            for get, text in where:
+                decoded = [one for one in decoded if _text(get(one[1])) == text]
+            kinds = {self.kind: decoded} if self.kind else _by_kind(decoded, skip)
+            yield [self._part(kind, found) for kind, found in kinds.items() if found and kind in query.kinds]
 
-    def _parts(self, numbered: Iterator[Numbered], skip: Skip, query: Query) -> Iterator[Part]:
-        if self.kind is not None:
-            if rows := list(numbered):
-                yield self._part(self.kind, rows)
-            return
-        for kind, group in groupby(numbered, key=_kind):
-            rows = list(group)
-            if kind not in BATCHES:
-                for line, _ in rows:
-                    skip(
-                        line, f"its kind is {kind!r}, not quote, trade or bar: say with kind and columns what is where"
-                    )
-            elif kind in query.kinds:
-                yield self._part(kind, rows)
-
-    def _part(self, kind: Kind, rows: Sequence[Numbered]) -> Part:
+    def _part(self, kind: Kind, numbered: Sequence[Numbered]) -> Part:
+        lines, rows = zip(*numbered, strict=True)
         columns = self.settings.columns or {name: name for name in names_of(kind)}
         texts = {}
         for name, path in columns.items():
-            get = getter(path)
-            values = [_text(get(row)) for _, row in rows]
+            values = _values(rows, path)
             if self.settings.columns or any(value is not None for value in values):
                 texts[name] = pa.array(values, pa.string())
-        table = Table(kind=kind, texts=texts, settings=self.settings, own=self.kind is None)
-        return Part(table, [line for line, _ in rows])
+        return Part(Table(kind=kind, texts=texts, settings=self.settings, own=self.kind is None), np.array(lines))
 
 
-def _decode(block: Sequence[tuple[int, bytes]], skip: Skip) -> Iterator[Numbered]:
+def _by_kind(numbered: Sequence[Numbered], skip: Skip) -> dict[Kind, list[Numbered]]:
+    """Sort lines of ours by what they say they are."""
+    found: dict[Kind, list[Numbered]] = {kind: [] for kind in BATCHES}
+    for line, row in numbered:
+        kind = row.get("kind") if isinstance(row, dict) else None
+        if isinstance(kind, str) and kind in found:
+            found[kind].append((line, row))
+        else:
+            skip(line, f"its kind is {kind!r}, not quote, trade or bar: say with kind and columns what is where")
+    return found
+
+
+def _decode(block: Sequence[tuple[int, bytes]], skip: Skip) -> list[Numbered]:
+    decoded = []
     for number, line in block:
-        if line.isspace():
-            continue
-        try:
-            yield number, _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            skip(number, str(error))
+        if not line.isspace():
+            try:
+                decoded.append((number, _decoder.decode(line)))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                skip(number, str(error))
+    return decoded
 
 
-def _kind(numbered: Numbered) -> str | None:
-    """Return the kind that a line of ours says."""
-    row = numbered[1]
-    return str(row.get("kind")) if isinstance(row, dict) else None
+def _values(rows: Sequence[Any], path: str) -> list[str | None]:
+    get = getter(path)
+    values = list(map(get, rows))
+    return values if set(map(type, values)) <= _PLAIN else list(map(_text, values))
 
 
 def _text(value: object) -> str | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+from codecs import BOM_UTF8
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -36,14 +38,16 @@ def open_bytes(path: Path) -> Generator[tuple[BinaryIO, BinaryIO]]:
 
 
 def lines_of(stream: BinaryIO) -> Generator[bytes]:
-    """Yield lines.
+    """Yield lines, without the mark that some programs put before the first.
 
     Raises:
         InvalidRequest: One is longer than any row of market data.
     """
-    for line in iter(lambda: stream.readline(LONGEST), b""):
+    mark = True
+    for line in iter(partial(stream.readline, LONGEST), b""):
         if len(line) == LONGEST:
             raise InvalidRequest(
                 f"a line has more than {LONGEST:,} bytes: this is no text with a row a line", source="replay"
             )
-        yield line
+        yield line.removeprefix(BOM_UTF8) if mark else line
+        mark = False

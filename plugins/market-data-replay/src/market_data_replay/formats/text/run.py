@@ -12,8 +12,8 @@ import attrs
 import pyarrow as pa
 
 from market_data_pipeline.errors import InvalidRequest
-from market_data_replay.formats.contract import BEGINNING, Chunk, Query, Tally
-from market_data_replay.formats.record import read_batches, to_chunk
+from market_data_replay.formats.contract import BEGINNING, Array, Chunk, Mixed, Query, Tally
+from market_data_replay.formats.record import Placed, mix, read_batches, to_chunk
 from market_data_replay.formats.text.lines import open_bytes
 from market_data_replay.formats.text.table import Table
 
@@ -25,14 +25,14 @@ class Part:
     """Some rows of a file, and the number of the line of each."""
 
     table: Table
-    lines: Sequence[int]
+    lines: Array
 
 
 class Reader(Protocol):
     """Reads one way of writing rows as text."""
 
-    def parts(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Part]:
-        """Yield the rows in parts of at most `rows`; `skip` takes line and reason of each that cannot be read."""
+    def blocks(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Sequence[Part]]:
+        """Yield about `rows` rows at a time, those of each kind as a part; `skip` takes line and reason of each that cannot be read."""
         ...
 
 
@@ -46,11 +46,11 @@ class TextRun:
     size: int
     lower: int = BEGINNING
 
-    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk]:
+    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk | Mixed]:
         """Read the file.
 
         Yields:
-            Its rows of the query, cut where kind or origin change.
+            Its rows of the query.
 
         Raises:
             InvalidRequest: It is damaged, its columns are not those of the settings, or no row can be read.
@@ -59,12 +59,16 @@ class TextRun:
         before, done, good = tally.malformed, 0, False
         try:
             with open_bytes(self.path) as (stream, file):
-                for part in self.reader.parts(stream, rows, skip, self.query):
-                    for batch in self._batches(part, skip, first=not good):
-                        good = True
-                        stamped = {"epoch", "ordinal"} <= set(part.table.texts)
-                        if (chunk := to_chunk(batch, self.query, tally, stamped=stamped)) is not None:
-                            yield chunk
+                for parts in self.reader.blocks(stream, rows, skip, self.query):
+                    placed: list[Placed] = []
+                    for part in parts:
+                        for number, batch in self._batches(part, skip, first=not good):
+                            good = True
+                            chosen = to_chunk(batch, self.query, tally, stamped=part.table.stamped)
+                            if chosen is not None:
+                                placed.append((chosen[0], part.lines[number + chosen[1]]))
+                    if (chunk := mix(placed)) is not None:
+                        yield chunk
                     tally.read += file.tell() - done
                     done = file.tell()
         except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
@@ -76,5 +80,5 @@ class TextRun:
         table = part.table
         claim = f"{self.path} does not read as {table.kind} rows by the settings" if first else None
         return read_batches(
-            table.read, len(table), skip=lambda number, reason: skip(part.lines[number], reason), claim=claim
+            table.read, len(table), skip=lambda number, reason: skip(int(part.lines[number]), reason), claim=claim
         )

@@ -50,6 +50,11 @@ class Table:
     own: bool = False
     """Whether the pipeline wrote it: then times are int ns, whatever their size."""
 
+    @property
+    def stamped(self) -> bool:
+        """Whether its rows have identities."""
+        return {"epoch", "ordinal"} <= set(self.texts)
+
     def __len__(self) -> int:
         return len(next(iter(self.texts.values())))
 

@@ -39,7 +39,7 @@ def to_nanos(texts: Array, settings: ReplaySettings, *, unit: str | None) -> Arr
         return _from_format(texts, settings.time_format, settings.time_zone)
     if unit is None and settings.time_zone is None and pc.all(pc.match_substring_regex(texts, _INTEGER)).as_py():
         nanos = _scaled(texts, 0)
-        if pc.any(pc.less(pc.abs(nanos), _LEAST)).as_py():
+        if pc.any(pc.less(pc.abs(nanos), pa.scalar(_LEAST))).as_py():
             raise MalformedMessage("the number would be a time near 1970: say with time_unit what it counts")
         return nanos
     if settings.time_zone:
