@@ -189,3 +189,15 @@ def test_a_looped_replay_goes_on_behind_any_position(play, tmp_path_factory, aft
     path = tmp_path_factory.mktemp("loop") / "a.csv"
     path.write_text("symbol,ts_event,price\n" + "".join(f"X,{START + number * SECOND},1\n" for number in range(10)))
     assert play(path, kind="trade", loop=3, after=str(after)).rows == play(path, kind="trade", loop=3).rows[after:]
+
+
+def test_rows_that_alternate_come_at_the_speed_and_in_rounds_too(play, tmp_path):
+    path = tmp_path / "a.jsonl"
+    line = '{{"kind":"{}","symbol":"X","epoch":1,"ordinal":{},"mode":"live","ts_event":{},"price":1,"bid":1}}\n'
+    path.write_text(
+        "".join(line.format(["quote", "trade"][number % 2], number, number * SECOND) for number in range(200))
+    )
+    played = play(path, speed=2, loop=2)
+    assert [row.ts_event // SECOND for row in played.rows] == list(range(400))
+    assert [row.kind for row in played.rows] == ["quote", "trade"] * 200
+    assert len(played.times) - len(played.events) == 400

@@ -254,3 +254,34 @@ def test_recorded_files_of_three_makers_are_played_whole(play, shared_data, name
     played = play(shared_data / "nautilus" / name, symbol="X", **settings)
     assert len(played.rows) == count
     assert "skipped" not in played.status.detail
+
+
+@given(st.lists(st.sampled_from(["plain", "quoted", "spaced", "blank", "short", "other"]), max_size=30), st.booleans())
+def test_rows_and_line_numbers_are_the_same_however_the_lines_are_read(play, tmp_path_factory, kinds, crlf):
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    lines = {
+        "plain": "{},1.5,2",
+        "quoted": '{},"1.5",2',
+        "spaced": "{}, 1.5, 2",
+        "blank": "",
+        "short": "{},1",
+        "other": "{},3,2",
+    }
+    text = ["t,b,a", "0,1.5,2", *(lines[kind].format(number) for number, kind in enumerate(kinds, 1))]
+    path.write_bytes(("\r\n" if crlf else "\n").join(text).encode())
+    played = play(path, time_unit="ns", where={"b": "1.5"}, **QUOTES)
+    wanted = [0, *(number for number, kind in enumerate(kinds, 1) if kind in {"plain", "quoted", "spaced"})]
+    assert [row.ts_event for row in played.rows] == wanted
+    assert ("malformed" in played.status.detail) == ("short" in kinds)
+
+
+def test_a_quoted_text_may_hold_a_line_end_and_a_delimiter(play, csv, caplog):
+    path = csv(f't,p,c\n{NOON},1,"a,\nb"\n{NOON},x,"c"\n{NOON},2,d\n')
+    rows = play(path, kind="trade", symbol="X", columns="ts_event:t,price:p,conditions:c").rows
+    assert [row.conditions for row in rows] == ["a,\nb", "d"]
+    assert "a.csv:4: row skipped: price 'x'" in caplog.text
+
+
+def test_bytes_that_are_no_text_spoil_their_own_row_at_most(play, csv):
+    path = csv(b"t,b,a,c\n1767268800000000000,1,2,\xff\n1767268800000000000,\xff,2,x\n")
+    assert len(play(path, **QUOTES).rows) == 1

@@ -1,5 +1,6 @@
 """Databento's files, beside what the vendor's own decoder says is in them."""
 
+import logging
 import shutil
 import sys
 from datetime import date
@@ -11,6 +12,9 @@ import pytest
 
 from market_data_pipeline.errors import InvalidRequest
 from market_data_pipeline.model import Flag
+from market_data_replay.formats.contract import Query, Tally
+from market_data_replay.formats.dbn import DBN
+from market_data_replay.formats.dbn.reading import decoded
 from market_data_replay.formats.dbn.rows import KINDS, NO_SIZE, NO_TIME
 
 UNDEF = 2**63 - 1
@@ -199,3 +203,23 @@ def test_only_the_wanted_kinds_and_symbols_of_a_mixed_file_are_played(play, dbn)
     path = dbn(trade(), bar, trade(number=6))
     assert [row.kind for row in play(path, kinds=("bar",)).rows] == ["bar"]
     assert [row.symbol for row in play(path, "6").rows] == ["6"]
+
+
+def test_records_are_decoded_however_the_bytes_are_cut(dbn):
+    path = dbn(trade(), trade(), trade())
+    for size in (1, 7, 100):
+        with path.open("rb") as stream:
+            pieces = list(decoded(path, stream, size))
+        assert len([record for piece in pieces for record in piece]) == 4
+
+
+def test_a_file_comes_in_chunks_of_the_size_that_is_asked_for(dbn):
+    path = dbn(*(trade(DAY + number) for number in range(100)))
+    finding = DBN.find([path], Query(path=path, kinds=frozenset({"trade"})))
+    chunks = list(finding.runs[0].chunks(Tally(logging.getLogger()), 10))
+    assert len(chunks) > 3
+    assert [ts for chunk in chunks for ts in chunk.times.tolist()] == [DAY + number for number in range(100)]
+
+
+def test_a_file_without_rows_of_the_query_has_none(play, dbn):
+    assert play(dbn(trade()), end=DAY).rows == []

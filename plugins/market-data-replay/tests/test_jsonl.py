@@ -62,6 +62,21 @@ def test_our_own_lines_are_the_same_bytes_when_written_again(play, tmp_path_fact
     assert again == path.read_bytes()
 
 
+@given(batches(), st.lists(st.integers(0, 30)))
+def test_files_of_alternating_kinds_merge_in_time_order(play, tmp_path_factory, batches, times):
+    folder = tmp_path_factory.mktemp("jsonl")
+    (folder / "a.jsonl").write_bytes(b"".join(map(json_lines, batches)))
+    other = Origin("other", "other", 1, "live")
+    others = [TradeBatch([Trade("C", ts, ts, number, 0, other, 1, None)]) for number, ts in enumerate(sorted(times))]
+    (folder / "b.jsonl").write_bytes(b"".join(map(json_lines, others)))
+    rows = [row for batch in (*batches, *others) for row in batch.rows]
+    wanted = sorted(rows, key=lambda row: row.ts_event)
+    played = play(folder).rows
+    assert [(row.kind, row.ts_event, row.ordinal) for row in played] == [
+        (row.kind, row.ts_event, row.ordinal) for row in wanted
+    ]
+
+
 @pytest.fixture
 def jsonl(tmp_path):
     """Write a file of objects or lines."""

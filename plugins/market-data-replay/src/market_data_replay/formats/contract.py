@@ -138,9 +138,13 @@ class Mixed:
 
     def take(self, start: int, stop: int) -> Mixed:
         """Return some rows."""
-        cuts = (np.searchsorted(places, (start, stop)).tolist() for places in self.places())
-        chunks = tuple(chunk.take(*cut) for chunk, cut in zip(self.chunks, cuts, strict=True))
-        return Mixed(chunks, self.codes[start:stop])
+        chunks, codes = [], np.zeros(stop - start, "i8")
+        for chunk, places in zip(self.chunks, self.places(), strict=True):
+            first, last = np.searchsorted(places, (start, stop)).tolist()
+            if first < last:
+                codes[places[first:last] - start] = len(chunks)
+                chunks.append(chunk.take(first, last))
+        return Mixed(tuple(chunks), codes)
 
 
 class Run(Protocol):

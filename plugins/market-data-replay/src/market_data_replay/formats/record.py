@@ -82,8 +82,10 @@ def mix(placed: Sequence[Placed]) -> Chunk | Mixed | None:
         Chunk(kind, origin, join([chunk.columns for chunk, _ in group])) if len(group) > 1 else group[0][0]
         for (kind, origin), group in groups.items()
     )
-    if len(chunks) < 2:
-        return chunks[0] if chunks else None
+    if not chunks:
+        return None
+    if len(chunks) == 1:
+        return chunks[0]
     places = np.concatenate([places for group in groups.values() for _, places in group])
     codes = np.repeat(np.arange(len(chunks)), [len(chunk.columns) for chunk in chunks])
     return Mixed(chunks, codes[np.argsort(places)])

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Generator, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import attrs
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from market_data_pipeline.model import Kind
-from market_data_replay.formats.contract import Query
+from market_data_replay.formats.contract import Array, Query
+from market_data_replay.formats.text.csv_plain import read_plain
 from market_data_replay.formats.text.lines import lines_of
 from market_data_replay.formats.text.mapping import check_complete, place
 from market_data_replay.formats.text.run import Part
@@ -25,6 +27,17 @@ if TYPE_CHECKING:
 Numbered = tuple[int, list[str]]
 
 
+@attrs.frozen
+class Shape:
+    """Which columns of a file are read."""
+
+    width: int
+    places: dict[str, int]
+    """Their numbers, by our names."""
+    where: list[tuple[int, str]]
+    """The texts that the columns of these numbers have to hold."""
+
+
 @attrs.frozen(kw_only=True)
 class CsvReader:
     """Reads CSV by the settings."""
@@ -34,59 +47,75 @@ class CsvReader:
 
     def blocks(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Sequence[Part]]:
         """Yield the rows; see `Reader.blocks`."""
-        numbered = self._rows(stream, skip)
-        first = next(numbered, None)
-        if first is None:
+        lines: Iterator[bytes] = lines_of(stream)
+        line = 0
+        first = b"\n"
+        while first.isspace():
+            first = next(lines, b"")
+            line += 1
+        if not first:
             return
-        header = [name.strip() for name in first[1]] if self.settings.header else None
-        width = len(first[1])
-        places = self._places(header, width, query)
-        where = [
-            (place({"where": column}, header, width, query)["where"], text)
-            for column, text in self.settings.where.items()
-        ]
-        waiting = [] if self.settings.header else [first]
-        while block := waiting + list(islice(numbered, rows - len(waiting))):
-            waiting = []
-            good = _of_width(block, width, skip)
-            for number, text in where:
-                good = [one for one in good if one[1][number] == text]
-            if good:
-                lines, values = zip(*good, strict=True)
-                yield [Part(self._table(values, places), np.array(lines))]
+        shape = self._shape(next(csv.reader([str(first, "utf-8", "replace")], **self._dialect)), query)
+        if not self.settings.header:
+            lines, line = chain([first], lines), line - 1
+        while block := list(islice(lines, rows)):
+            data = b"".join(block)
+            if b'"' in data:  # a row may go on in the next line, and in the next block
+                yield from self._slowly(chain(block, lines), line, shape, rows=rows, skip=skip)
+            elif (columns := read_plain(data, len(block), shape.width, self.settings.delimiter)) is not None:
+                yield self._parts(columns, np.arange(line + 1, line + 1 + len(block)), shape)
+            else:
+                yield from self._slowly(block, line, shape, rows=rows, skip=skip)
+            line += len(block)
 
-    def _rows(self, stream: BinaryIO, skip: Skip) -> Iterator[Numbered]:
-        """Yield rows that are not empty, with the numbers of their lines."""
-        texts = (str(line, "utf-8", "replace") for line in lines_of(stream))
-        reader = csv.reader(texts, delimiter=self.settings.delimiter, skipinitialspace=True)
+    def _slowly(
+        self, lines: Iterable[bytes], line: int, shape: Shape, *, rows: int, skip: Skip
+    ) -> Iterator[Sequence[Part]]:
+        """Read lines one by one, and skip those that have more or fewer columns."""
+        numbered = self._split(lines, line, skip)
+        while block := list(islice(numbered, rows)):
+            for number, row in block:
+                if len(row) != shape.width:
+                    skip(number, f"it has {len(row)} columns, not {shape.width}")
+            if good := [one for one in block if len(one[1]) == shape.width]:
+                numbers, values = zip(*good, strict=True)
+                columns = [
+                    pa.array([text or None for text in texts], pa.string()) for texts in zip(*values, strict=True)
+                ]
+                yield self._parts(columns, np.array(numbers), shape)
+
+    @property
+    def _dialect(self) -> dict[str, Any]:
+        return {"delimiter": self.settings.delimiter, "skipinitialspace": True}
+
+    def _split(self, lines: Iterable[bytes], line: int, skip: Skip) -> Iterator[Numbered]:
+        """Yield rows that are not empty, with the numbers of their lines, the first of which comes behind `line`."""
+        reader = csv.reader((str(text, "utf-8", "replace") for text in lines), **self._dialect)
         while True:
             try:
                 for row in reader:
                     if row:
-                        yield reader.line_num, row
+                        yield line + reader.line_num, row
             except csv.Error as error:
-                skip(reader.line_num, str(error))
+                skip(line + reader.line_num, str(error))
             else:
                 return
 
-    def _places(self, header: list[str] | None, width: int, query: Query) -> dict[str, int]:
-        wanted = self.settings.columns or {name: name for name in names_of(self.kind) if name in (header or ())}
+    def _shape(self, first: list[str], query: Query) -> Shape:
+        settings, width = self.settings, len(first)
+        header = [name.strip() for name in first] if settings.header else None
+        wanted = settings.columns or {name: name for name in names_of(self.kind) if name in (header or ())}
         places = place(wanted, header, width, query)
-        check_complete(self.kind, places, self.settings, query)
-        return places
+        check_complete(self.kind, places, settings, query)
+        where = [
+            (place({"where": column}, header, width, query)["where"], text) for column, text in settings.where.items()
+        ]
+        return Shape(width, places, where)
 
-    def _table(self, rows: Sequence[Sequence[str]], places: dict[str, int]) -> Table:
-        columns = list(zip(*rows, strict=True))
-        texts = {
-            name: pa.array([text or None for text in columns[number]], pa.string()) for name, number in places.items()
-        }
-        return Table(kind=self.kind, texts=texts, settings=self.settings)
-
-
-def _of_width(block: list[Numbered], width: int, skip: Skip) -> list[Numbered]:
-    if all(len(row) == width for _, row in block):
-        return block
-    for line, row in block:
-        if len(row) != width:
-            skip(line, f"it has {len(row)} columns, not {width}")
-    return [one for one in block if len(one[1]) == width]
+    def _parts(self, columns: Sequence[pa.Array[Any]], lines: Array, shape: Shape) -> list[Part]:
+        for number, text in shape.where:
+            keep = pc.equal(columns[number], pa.scalar(text)).fill_null(pa.scalar(value=False))
+            columns = [column.filter(keep) for column in columns]
+            lines = lines[keep.to_numpy(zero_copy_only=False)]
+        texts = {name: columns[number] for name, number in shape.places.items()}
+        return [Part(Table(kind=self.kind, texts=texts, settings=self.settings), lines)] if len(lines) else []

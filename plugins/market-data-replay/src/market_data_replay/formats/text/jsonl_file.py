@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 Numbered = tuple[int, Any]
 
 # Numbers stay text: a price never becomes a float.
-_PLAIN = {str, type(None)}
 _decoder = msgspec.json.Decoder(float_hook=str)
 
 
@@ -85,8 +84,7 @@ def _decode(block: Sequence[tuple[int, bytes]], skip: Skip) -> list[Numbered]:
 
 def _values(rows: Sequence[Any], path: str) -> list[str | None]:
     get = getter(path)
-    values = list(map(get, rows))
-    return values if set(map(type, values)) <= _PLAIN else list(map(_text, values))
+    return [_text(get(row)) for row in rows]
 
 
 def _text(value: object) -> str | None:

@@ -32,7 +32,7 @@ class Reader(Protocol):
     """Reads one way of writing rows as text."""
 
     def blocks(self, stream: BinaryIO, rows: int, skip: Skip, query: Query) -> Generator[Sequence[Part]]:
-        """Yield about `rows` rows at a time, those of each kind as a part; `skip` takes line and reason of each that cannot be read."""
+        """Yield about `rows` rows at a time, a part for each kind; `skip` is for those that cannot be read."""
         ...
 
 
