@@ -138,7 +138,8 @@ class Mixed:
 
     def take(self, start: int, stop: int) -> Mixed:
         """Return some rows."""
-        chunks, codes = [], np.zeros(stop - start, "i8")
+        chunks: list[Chunk] = []
+        codes = np.zeros(stop - start, "i8")
         for chunk, places in zip(self.chunks, self.places(), strict=True):
             first, last = np.searchsorted(places, (start, stop)).tolist()
             if first < last:

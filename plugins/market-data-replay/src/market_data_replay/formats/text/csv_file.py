@@ -114,7 +114,7 @@ class CsvReader:
 
     def _parts(self, columns: Sequence[pa.Array[Any]], lines: Array, shape: Shape) -> list[Part]:
         for number, text in shape.where:
-            keep = pc.equal(columns[number], pa.scalar(text)).fill_null(pa.scalar(value=False))
+            keep: Any = pc.equal(columns[number], pa.scalar(text)).fill_null(False)  # noqa: FBT003
             columns = [column.filter(keep) for column in columns]
             lines = lines[keep.to_numpy(zero_copy_only=False)]
         texts = {name: columns[number] for name, number in shape.places.items()}

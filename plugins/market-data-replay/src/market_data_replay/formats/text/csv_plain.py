@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv
 
 
-def read_plain(data: bytes, lines: int, width: int, delimiter: str) -> list[pa.ChunkedArray[Any]] | None:
+def read_plain(data: bytes, lines: int, width: int, delimiter: str) -> list[pa.Array[Any]] | None:
     """Return the columns of some lines as texts, null where there is none; None if they have to be read one by one.
 
     Args:
@@ -22,7 +23,7 @@ def read_plain(data: bytes, lines: int, width: int, delimiter: str) -> list[pa.C
     names = [str(number) for number in range(width)]
     try:
         table = csv.read_csv(
-            pa.BufferReader(data),
+            BytesIO(data),
             csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data) + 1),
             csv.ParseOptions(delimiter=delimiter, quote_char=False),
             csv.ConvertOptions(
@@ -31,4 +32,6 @@ def read_plain(data: bytes, lines: int, width: int, delimiter: str) -> list[pa.C
         )
     except pa.ArrowInvalid:
         return None
-    return [column.combine_chunks() for column in table.columns] if table.num_rows == lines else None
+    if table.num_rows != lines:
+        return None
+    return [column.combine_chunks() for column in table.columns]
