@@ -190,6 +190,12 @@ def test_a_bar_is_known_by_its_start_or_end_and_interval(play, csv, names, setti
     assert (row.is_final, row.complete) == (True, True)
 
 
+def test_a_bar_that_would_end_behind_all_time_is_malformed(play, csv, caplog):
+    path = csv(f"start,open,high,low,close\n{NOON},1,1,1,1\n{2**63 - 1},1,1,1,1\n")
+    assert len(play(path, kind="bar", symbol="X", interval="1m").rows) == 1
+    assert "a.csv:3: row skipped: start or end: overflow" in caplog.text
+
+
 def test_a_word_that_is_none_of_ours_is_malformed(play, csv):
     with pytest.raises(InvalidRequest, match="basis 'last': 'last' is none of ask, bid, mid, trade"):
         play(csv(f"end,open,high,low,close,basis\n{NOON},1,1,1,1,last\n"), kind="bar", symbol="X", interval="1s")

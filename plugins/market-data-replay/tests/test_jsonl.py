@@ -114,10 +114,19 @@ def test_lines_that_are_no_rows_are_skipped_and_counted(play, jsonl, caplog):
     good = (
         '{"kind":"trade","symbol":"X","provider":"acme","epoch":1,"ordinal":0,"mode":"live","ts_event":1,"price":1.5}'
     )
-    path = jsonl(good, "{", '{"kind":"book"}', "[1]", "7", good.replace("1.5", "null"), '{"kind":{}}')
+    path = jsonl(
+        good,
+        "{",
+        '{"kind":"book"}',
+        "[1]",
+        "7",
+        '{"kind":"quote","symbol":"\\ud800"}',
+        good.replace("1.5", "null"),
+        '{"kind":{}}',
+    )
     played = play(path)
     assert len(played.rows) == 1
-    assert "6 malformed rows skipped" in played.status.detail
+    assert "7 malformed rows skipped" in played.status.detail
     assert "a.jsonl:2: row skipped" in caplog.text
     assert "a.jsonl:3: row skipped: its kind is 'book'" in caplog.text
 

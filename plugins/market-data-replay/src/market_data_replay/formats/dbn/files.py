@@ -29,7 +29,8 @@ class DbnFormat:
         Raises:
             InvalidRequest: A file is no DBN file, none has such rows, or the decoder is not installed.
         """
-        runs, schemas = [], set()
+        runs: list[DbnRun] = []
+        schemas: set[str] = set()
         for path in files:
             schema = metadata(path).schema
             name = "several schemas" if schema is None else str(schema)

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from market_data_pipeline.errors import MalformedMessage
 from market_data_pipeline.model import Kind
+from market_data_pipeline.model.arrow import schema
 from market_data_pipeline.model.columns import TEXT, dtype
-from market_data_pipeline.model.names import LEADING, file_name, own_fields
 from market_data_replay.formats.text.times import to_nanos
 from market_data_replay.settings import ReplaySettings
 
@@ -37,7 +37,7 @@ Texts = Mapping[str, "pa.Array[Any]"]
 
 def names_of(kind: Kind) -> tuple[str, ...]:
     """Return the names that columns of a kind can have in files."""
-    return tuple(file_name(name) for name in (*LEADING, *own_fields(kind)) if name != "time")
+    return tuple(name for name in schema(kind).names if name != "time")
 
 
 @attrs.frozen(kw_only=True)
@@ -65,7 +65,10 @@ class Table:
             MalformedMessage: A text is not what its column holds, or is missing.
         """
         arrays = {name: self._column(name, texts.slice(start, stop - start)) for name, texts in self.texts.items()}
-        self._complete(arrays, stop - start)
+        try:
+            self._complete(arrays, stop - start)
+        except pa.ArrowInvalid as error:
+            raise MalformedMessage(f"start or end: {error}") from error
         return pa.RecordBatch.from_pydict(arrays)
 
     def _column(self, name: str, texts: Any) -> Any:
@@ -120,12 +123,11 @@ class Table:
                 arrays[name] = pa.repeat(value, count)
         for name in names_of(self.kind):
             if name not in arrays and name not in {"ts_event", "ts_recv", "epoch", "ordinal", "flags"}:
-                kind = pa.string() if name in TEXT else _PRICE if name in {"bid", "ask"} else pa.float64()
-                arrays[name] = pa.nulls(count, kind)
+                arrays[name] = pa.nulls(count, schema(self.kind).field(name).type)
 
     def _complete_bar(self, arrays: dict[str, Any]) -> None:
         """A bar has a start, an end and its end as `ts_event`; from one of them and the interval the others follow."""
-        interval = self.settings.interval
+        interval: Any = pa.scalar(self.settings.interval, pa.int64())
         end = arrays.get("end", arrays.get("ts_event"))
         if end is None:
             end = pc.add_checked(arrays["start"], interval)
