@@ -37,8 +37,9 @@ class BatchMaker:
 
     def make(self, parts: Sequence[tuple[Chunk | Mixed, Array]]) -> Iterator[Batch[Row]]:
         """Yield the batches of one stretch, given as parts with their sort keys, in file order."""
-        if len({(chunk.kind, chunk.origin) for chunk, _ in parts}) == 1:
-            yield from self._alike(parts)
+        chunks = [chunk for part, _ in parts for chunk in part.chunks]
+        if len(chunks) == len(parts) and len({(chunk.kind, chunk.origin) for chunk in chunks}) == 1:
+            yield from self._alike(chunks, [keys for _, keys in parts])
             return
         groups: dict[tuple[Kind, Origin], int] = {}
         columns_of: dict[int, list[Columns]] = defaultdict(list)
@@ -63,13 +64,13 @@ class BatchMaker:
             whole[group] = self._stamp(kind, origin, columns, self.rows + places)
         yield from self._cut(in_time, whole)
 
-    def _alike(self, parts: Sequence[tuple[Chunk, Array]]) -> Iterator[Batch[Row]]:
-        """Yield the batches of parts of one kind and origin: nearly always it is so, and needs no groups."""
-        first, _ = parts[0]
+    def _alike(self, chunks: Sequence[Chunk], keys: Sequence[Array]) -> Iterator[Batch[Row]]:
+        """Yield the batches of chunks of one kind and origin: nearly always it is so, and needs no groups."""
+        first = chunks[0]
         columns = first.columns
-        if len(parts) > 1:
-            order = np.argsort(np.concatenate([keys for _, keys in parts]), kind="stable")
-            columns = join([chunk.columns for chunk, _ in parts]).take(order)
+        if len(chunks) > 1:
+            order = np.argsort(np.concatenate(keys), kind="stable")
+            columns = join([chunk.columns for chunk in chunks]).take(order)
         count = len(columns)
         batch = self._stamp(first.kind, first.origin, columns, np.arange(self.rows, self.rows + count))
         for start in range(0, count, MOST_ROWS):
