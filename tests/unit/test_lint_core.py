@@ -29,8 +29,6 @@ ALLOWED = {
     ("src/market_data_pipeline/plugins/events.py", "cancel", "call.cancel"): "a future of a thread, no task",
     ("src/market_data_pipeline/source/guard.py", "create_task", "asyncio.create_task"): "foreign code that may hang",
     ("src/market_data_pipeline/source/guard.py", "cancel", "task.cancel"): "a scope would make what ignores it spin",
-    ("src/market_data_pipeline/testing/source_suite.py", "create_task", "asyncio.create_task"): "to cancel it natively",
-    ("src/market_data_pipeline/testing/source_suite.py", "cancel", "task.cancel"): "a source must bear it",
     ("src/market_data_pipeline/runners/supervisor.py", "create_task", "asyncio.create_task"): "the supervisor",
 }
 """File, rule and what stands there, with the reason."""
