@@ -1,0 +1,22 @@
+"""The provider keeps the contract: over files of the earlier system's layout, and over our own."""
+
+import pytest
+
+from market_data_pipeline.testing import TickSourceConformance
+from market_data_replay.capabilities import CAPABILITIES
+from market_data_replay.provider import ReplayProvider
+from market_data_replay.settings import ReplaySettings
+
+
+class TestLean(TickSourceConformance):
+    capabilities = CAPABILITIES
+    symbols = ("EURUSD", "GBPUSD")
+    kinds = ("quote",)
+
+    @pytest.fixture
+    def make_provider(self, lean):
+        for symbol in self.symbols:
+            text = "".join(f"{at * 250},1.1{at % 10},1.1{at % 10 + 1}\n" for at in range(400))
+            path = lean(f"forex/oanda/tick/{symbol.lower()}/20140501_quote.zip", text)
+        folder = path.parents[1]
+        return lambda services: ReplayProvider(ReplaySettings(path=folder), services)
