@@ -2,7 +2,7 @@
 
 import pytest
 
-from market_data_pipeline.testing import TickSourceConformance
+from market_data_pipeline.testing import PluginConformance, TickSourceConformance
 from market_data_replay.capabilities import CAPABILITIES
 from market_data_replay.provider import ReplayProvider
 from market_data_replay.settings import ReplaySettings
@@ -20,3 +20,8 @@ class TestLean(TickSourceConformance):
             path = lean(f"forex/oanda/tick/{symbol.lower()}/20140501_quote.zip", text)
         folder = path.parents[1]
         return lambda services: ReplayProvider(ReplaySettings(path=folder), services)
+
+
+class TestInstalled(PluginConformance):
+    distribution = "market-data-replay"
+    plugin = "replay"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from market_data_pipeline.testing import TickSourceConformance
+from market_data_pipeline.testing import PluginConformance, TickSourceConformance
 from market_data_synthetic.capabilities import CAPABILITIES
 from market_data_synthetic.provider import SyntheticProvider
 from market_data_synthetic.settings import SyntheticSettings
@@ -36,3 +36,8 @@ class TestRealTime(TickSourceConformance):
     @pytest.fixture
     def make_provider(self):
         return lambda services: SyntheticProvider(SyntheticSettings(rate=1000), services)
+
+
+class TestInstalled(PluginConformance):
+    distribution = "market-data-synthetic"
+    plugin = "synthetic"

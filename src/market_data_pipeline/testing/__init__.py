@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from market_data_pipeline.testing.conformance import TickSourceConformance
+    from market_data_pipeline.testing.conformance import PluginConformance, TickSourceConformance
     from market_data_pipeline.testing.judge import RULES, Violation, judge_chain, judge_history, judge_stream
     from market_data_pipeline.testing.services import FakeServices
     from market_data_pipeline.testing.simloop import DeadlockError, SimLoop, simulate
@@ -18,6 +18,7 @@ __all__ = [
     "RULES",
     "DeadlockError",
     "FakeServices",
+    "PluginConformance",
     "SimLoop",
     "TickSourceConformance",
     "Violation",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "conformance": ("TickSourceConformance",),
+    "conformance": ("PluginConformance", "TickSourceConformance"),
     "judge": ("RULES", "Violation", "judge_chain", "judge_history", "judge_stream"),
     "services": ("FakeServices",),
     "simloop": ("DeadlockError", "SimLoop", "simulate"),

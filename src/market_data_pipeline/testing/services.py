@@ -30,7 +30,9 @@ class FakeServices:
         self.records: list[logging.LogRecord] = []
         self._clock: Clock = clock or SystemClock()
         self._random = random.Random(seed)  # noqa: S311 (jitter, no secret)
-        self._log = logging.Logger(f"market_data_pipeline.plugin.{name}", logging.DEBUG)
+        self._log = logging.Logger(  # noqa: LOG001 (it belongs to nobody else)
+            f"market_data_pipeline.plugin.{name}", logging.DEBUG
+        )
         self._log.addHandler(_Keep(self.records))
 
     @property

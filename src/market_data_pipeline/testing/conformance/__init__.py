@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from market_data_pipeline.testing.conformance.plugin import PluginConformance
 from market_data_pipeline.testing.conformance.source import TickSourceConformance
 
-__all__ = ["TickSourceConformance"]
+__all__ = ["PluginConformance", "TickSourceConformance"]

@@ -74,7 +74,7 @@ def _descriptors() -> frozenset[str]:
 
 def _target(path: str) -> str:
     try:
-        target = os.readlink(path)
+        target = os.readlink(path)  # noqa: PTH115 (the same)
     except OSError:  # it was that of the listing itself
         return ""
     return "" if target.endswith("/fd") else target

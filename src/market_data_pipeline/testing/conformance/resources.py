@@ -94,8 +94,8 @@ class ResourceChecks(SourceSuite):
             if steps.longest_ns < STEP_NS:
                 return
         raise AssertionError(
-            f"a step of {steps.name} kept the loop for {steps.longest_ns / 1e9:.2f} s: do what blocks or computes long in "
-            "a thread (anyio.to_thread.run_sync)"
+            f"a step of {steps.name} kept the loop for {steps.longest_ns / 1e9:.2f} s: do what blocks or computes long "
+            "in a thread (anyio.to_thread.run_sync)"
         )
 
     def _use(self, subject: Subject) -> None:

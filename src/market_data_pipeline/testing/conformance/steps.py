@@ -59,9 +59,7 @@ class TimedCoroutine(Coroutine[Any, Any, Any]):
             self._steps.take(getattr(self._coro, "__qualname__", repr(self._coro)), self._timer() - begin)
 
 
-async def timed_tasks(
-    work: Coroutine[Any, Any, None], *, timer: Callable[[], int] = time.perf_counter_ns
-) -> Steps:
+async def timed_tasks(work: Coroutine[Any, Any, None], *, timer: Callable[[], int] = time.perf_counter_ns) -> Steps:
     """Run a coroutine, and time the steps of its task and of all that begin meanwhile.
 
     Returns:
@@ -70,10 +68,18 @@ async def timed_tasks(
     steps = Steps()
     loop = asyncio.get_running_loop()
     usual = loop.get_task_factory()
-    make: Any = usual or (lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options))
-    loop.set_task_factory(lambda loop, coro, **options: make(loop, TimedCoroutine(coro, steps, timer), **options))
+    make: Any = usual or _plain_task
+
+    def timed_task(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> Any:
+        return make(loop, TimedCoroutine(coro, steps, timer), **options)
+
+    loop.set_task_factory(timed_task)
     try:
         await loop.create_task(work)
     finally:
         loop.set_task_factory(usual)
     return steps
+
+
+def _plain_task(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
+    return asyncio.Task(coro, loop=loop, **options)

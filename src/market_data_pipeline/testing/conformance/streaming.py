@@ -69,7 +69,7 @@ class StreamChecks(SourceSuite):
         self.judge(items, request, capabilities)
 
     def test_refuses_undeclared_kinds(self, subject: Subject) -> None:
-        """A request for a kind that is not declared raises `CapabilityNotSupported`, at the latest with the first row."""
+        """A request for an undeclared kind raises `CapabilityNotSupported`, at the latest instead of its first row."""
         undeclared = [kind for kind in KINDS if kind not in subject.capabilities.kinds]
         if not undeclared:
             pytest.skip("it declares every kind")
@@ -81,12 +81,14 @@ class StreamChecks(SourceSuite):
                     await read(source, 1)
 
         for kind in undeclared:
-            subject.run(lambda services, kind=kind: check(services, kind))
+            subject.run(check, kind)
 
     def test_changes_symbols(self, subject: Subject) -> None:
         """Where it is `Dynamic`: after `set_symbols` it serves these alone, or raises and serves what it served."""
 
-        async def check(services: FakeServices) -> tuple[Sequence[str], Sequence[str], Sequence[StreamItem], Capabilities]:
+        async def check(
+            services: FakeServices,
+        ) -> tuple[Sequence[str], Sequence[str], Sequence[StreamItem], Capabilities]:
             async with subject.opened(services) as source:
                 if not isinstance(source, Dynamic):
                     pytest.skip("it is not Dynamic")
@@ -99,7 +101,7 @@ class StreamChecks(SourceSuite):
 
         wanted, served, items, capabilities = subject.run(check)
         assert set(served) == set(wanted), (
-            f"after set_symbols its symbols are {served}, not {wanted}: change `symbols` before set_symbols returns, and "
+            f"after set_symbols its symbols are {served}, not {wanted}: change them before set_symbols returns, and "
             "leave them as they were where it raises"
         )
         self.judge(items, attrs.evolve(subject.request, symbols=tuple(wanted)), capabilities)
@@ -123,9 +125,7 @@ class StreamChecks(SourceSuite):
         rows = [stripped(row) for row in rows_of(items)]
         for position, count in places[:: max(1, len(places) // RESUMES)]:
             request = attrs.evolve(subject.request, after=position)
-            again = subject.run(
-                lambda services, request=request, count=count: rest(services, request, max(1, len(rows) - count))
-            )
+            again = subject.run(rest, request, max(1, len(rows) - count))
             came = [stripped(row) for row in rows_of(again)]
             assert came[: len(rows) - count] == rows[count:] and not {*came} & {*rows[:count]}, (
                 f"after position {position!r} come other rows than the first time: a position means all up to the end "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple, cast
 
 import attrs
 import pytest
@@ -24,6 +24,7 @@ from market_data_pipeline.testing.conformance.running import run
 from market_data_pipeline.testing.services import FakeServices
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 MakeSource: TypeAlias = Callable[[StreamRequest, Services], TickSource | RowSource]
 """What the fixture `make_source` gives."""
@@ -42,9 +43,9 @@ class Subject:
     virtual: bool
     limit: float
 
-    def run(self, check: Callable[[FakeServices], Coroutine[Any, Any, T]]) -> T:
+    def run(self, check: Callable[[FakeServices, *Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         """Run a check in a loop of its own."""
-        return run(check, virtual=self.virtual, limit=self.limit)
+        return run(lambda services: check(services, *args), virtual=self.virtual, limit=self.limit)
 
     @asynccontextmanager
     async def made(self, services: Services, request: StreamRequest | None = None) -> AsyncIterator[TickSource]:
@@ -56,7 +57,7 @@ class Subject:
         async with self.provider(services) as provider:
             asked = self.request if request is None else request
             made = provider.stream(asked) if provider else cast("MakeSource", self.make_source)(asked, services)
-            source = made if hasattr(made, "batches") else Rows(made, self.capabilities)
+            source = cast("TickSource", made if hasattr(made, "batches") else Rows(made, self.capabilities))
             try:
                 yield source
             finally:
@@ -100,14 +101,15 @@ class Subject:
 class Rows:
     """A source that yields rows, as one that yields batches: one for each row."""
 
-    def __init__(self, source: RowSource, capabilities: Capabilities) -> None:
+    def __init__(self, source: Any, capabilities: Capabilities) -> None:
         self.source = source
         self.capabilities = getattr(source, "capabilities", None) or capabilities
 
     @property
     def symbols(self) -> Sequence[str]:
         """What it was asked for."""
-        return self.source.symbols
+        symbols: Sequence[str] = self.source.symbols
+        return symbols
 
     async def start(self) -> None:
         """Start it, where it has to be."""

@@ -21,8 +21,8 @@ class SourceSuite:
         kinds: Which kinds to ask for; left out: all that are declared.
         rows: How many rows are judged.
         limit: Seconds that a check may take at most, of the loop's own time.
-        virtual: Whether time is virtual, so that nobody waits: for sources that wait on `services.clock` alone. A source
-            with sockets, files or threads that call back needs real time.
+        virtual: Whether time is virtual, so that nobody waits: for sources that wait on `services.clock` alone. One
+            with sockets, or with threads that call back, needs real time.
         tolerate: Names of the judge's rules that it breaks on purpose, such as "duplicate".
     """
 

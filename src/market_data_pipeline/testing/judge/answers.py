@@ -9,15 +9,13 @@ from itertools import pairwise
 import attrs
 
 from market_data_pipeline.contracts import BarsRequest, Capabilities, ChainRequest, StreamRequest
-from market_data_pipeline.model import Bar, Batch, OptionQuote, StreamItem
+from market_data_pipeline.model import Bar, Batch, Mode, OptionQuote, StreamItem
 from market_data_pipeline.testing.judge.rows import FIRST_NS, Finding, type_findings, value_findings
 from market_data_pipeline.testing.judge.stream import judge_stream
 from market_data_pipeline.testing.judge.violation import Violation
 
 
-def judge_history(
-    items: Iterable[StreamItem], *, request: BarsRequest, capabilities: Capabilities
-) -> list[Violation]:
+def judge_history(items: Iterable[StreamItem], *, request: BarsRequest, capabilities: Capabilities) -> list[Violation]:
     """Judge what `get_historical_bars` yielded: as a stream, and by the range, interval and basis of the request.
 
     Returns:
@@ -25,8 +23,8 @@ def judge_history(
     """
     items = list(items)
     asked = StreamRequest(symbols=(request.symbol,), kinds=frozenset({"bar"}))
-    modes = capabilities.modes | {"backfill"}  # of the past, whatever streams
-    declared = attrs.evolve(capabilities, kinds=capabilities.history, modes=modes, resumable=True)
+    past: frozenset[Mode] = frozenset({"backfill"})  # whatever streams
+    declared = attrs.evolve(capabilities, kinds=capabilities.history, modes=capabilities.modes | past, resumable=True)
     violations = judge_stream(items, request=asked, capabilities=declared)
     for index, item in enumerate(items):
         for number, bar in enumerate(item.rows if isinstance(item, Batch) else ()):
@@ -35,9 +33,7 @@ def judge_history(
     return violations
 
 
-def judge_chain(
-    quotes: Iterable[OptionQuote], *, request: ChainRequest, capabilities: Capabilities
-) -> list[Violation]:
+def judge_chain(quotes: Iterable[OptionQuote], *, request: ChainRequest, capabilities: Capabilities) -> list[Violation]:
     """Judge what `get_options_chain` returned.
 
     Returns:

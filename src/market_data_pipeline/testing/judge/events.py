@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 from market_data_pipeline.model import (
     Connected,
-    ControlEvent,
     Diverted,
     Gap,
     Origin,
@@ -24,16 +23,17 @@ REASONS: Final[tuple[str, ...]] = get_args(get_type_hints(Gap)["reason"])
 STATES: Final[tuple[str, ...]] = get_args(get_type_hints(SourceState)["state"])
 
 
-def event_findings(event: ControlEvent) -> Iterator[Finding]:
-    """Yield what is wrong with an event of a source."""
+def event_findings(event: Any) -> Iterator[Finding]:
+    """Yield what is wrong with a control event of a source: its fields may hold anything."""
     name = type(event).__name__
+    source: Any = event.source
     if isinstance(event, OF_PIPELINES):
         yield "event", f"a {name}, which pipelines make"
-    elif not (isinstance(event.source, str) and event.source and _is_int(event.ts)):
+    elif not (source and isinstance(source, str) and _is_int(event.ts)):
         yield "event", f"a {name} of source={event.source!r} at ts={event.ts!r}"
     elif not (event.symbols is None or isinstance(event.symbols, frozenset)):
         yield "event", f"a {name} whose symbols are {event.symbols!r:.60}, no frozenset and not None"
-    elif isinstance(event, Connected) and not isinstance(event.origin, Origin):
+    elif isinstance(event, Connected) and type(event.origin) is not Origin:
         yield "event", f"a Connected whose origin is {event.origin!r:.60}"
     elif isinstance(event, SourceState) and event.state not in STATES:
         yield "event", f"a SourceState of {event.state!r:.60}, not one of {', '.join(STATES)}"
@@ -43,7 +43,7 @@ def event_findings(event: ControlEvent) -> Iterator[Finding]:
         yield from _gap_findings(event)
 
 
-def _gap_findings(gap: Gap) -> Iterator[Finding]:
+def _gap_findings(gap: Any) -> Iterator[Finding]:
     if not (_is_int(gap.start) and _is_int(gap.end) and gap.start < gap.end):
         yield "gap", f"from {gap.start!r} to {gap.end!r}"
     if gap.reason not in REASONS:

@@ -47,13 +47,12 @@ def value_findings(record: msgspec.Struct) -> Iterator[Finding]:
     """Yield sentinels, and prices beyond the bound."""
     for name in record.__struct_fields__:
         value = getattr(record, name)
-        if isinstance(value, float) and not isfinite(value):
+        if value is None:
+            continue
+        if (isinstance(value, float) and not isfinite(value)) or (name in SIZES and value < 0):
             yield "sentinel", f"{name}={value}"
-        elif name in SIZES and value is not None and value < 0:
-            yield "sentinel", f"{name}={value}"
-        elif name.endswith("_px") or name == "px":
-            if value is not None and abs(value) > MAX_PX:
-                yield "price-bound", f"{name}={value}"
+        elif name.endswith("px") and abs(value) > MAX_PX:
+            yield "price-bound", f"{name}={value}"
     if _is_priced_minus_one(record):
         yield "sentinel", f"a price of -1 for none: {record!r:.120}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import attrs
 import msgspec
@@ -90,7 +91,7 @@ class _Judge:
         elif batch.kind not in self.capabilities.kinds:
             yield "undeclared-kind", f"a {batch.kind}"
 
-    def _origin(self, origin: Origin) -> Iterator[Finding]:
+    def _origin(self, origin: Any) -> Iterator[Finding]:
         if not isinstance(origin, Origin):
             yield "origin", f"its origin is {origin!r:.60}"
         elif wrong := list(type_findings(origin)):
@@ -130,7 +131,10 @@ def _faces(batch: Batch[Row]) -> Iterator[Finding]:
     if len(columns) != len(batch) or len(batch.rows) != len(batch):
         yield "faces", f"{len(batch.rows)} rows, {len(columns)} in columns, {len(batch)} in all"
     elif index := next((at for at, pair in enumerate(zip(batch.rows, turned, strict=True), 1) if _differ(*pair)), 0):
-        yield "faces", f"row {index - 1} is {turned[index - 1]!r:.200} in columns, {batch.rows[index - 1]!r:.200} in rows"
+        yield (
+            "faces",
+            f"row {index - 1} is {turned[index - 1]!r:.200} in columns, {batch.rows[index - 1]!r:.200} in rows",
+        )
 
 
 def _differ(row: Row, other: Row) -> bool:

@@ -16,7 +16,7 @@ RULES: Final[Mapping[str, str]] = {
     "kind": "yield rows of the requested kinds alone",
     "undeclared-kind": "declare the kind in Capabilities.kinds, or do not yield it",
     "time-order": "yield rows of a symbol in the order of ts_event, or set Flag.OUT_OF_ORDER on those that come late",
-    "time-unit": "stamp rows with int nanoseconds since the epoch: multiply the vendor's seconds, milli- or microseconds",
+    "time-unit": "stamp rows with int nanoseconds since the epoch: multiply what the vendor counts in larger units",
     "ordinal": "count rows within a provider and epoch: each ordinal is greater than the one before",
     "epoch": "take a new epoch from services.epoch() for each connection, and never go back to an earlier one",
     "duplicate": "give each row an ordinal of its own and yield it once; of a bar that changes, raise the revision",
