@@ -2,7 +2,12 @@
 
 import pytest
 
-from market_data_pipeline.testing import PluginConformance, TickSourceConformance
+from market_data_pipeline.testing import (
+    HistoricalConformance,
+    OptionsConformance,
+    PluginConformance,
+    TickSourceConformance,
+)
 from market_data_replay.capabilities import CAPABILITIES
 from market_data_replay.provider import ReplayProvider
 from market_data_replay.settings import ReplaySettings
@@ -25,3 +30,19 @@ class TestLean(TickSourceConformance):
 class TestInstalled(PluginConformance):
     distribution = "market-data-replay"
     plugin = "replay"
+
+
+class TestNoHistory(HistoricalConformance):
+    capabilities = CAPABILITIES
+
+    @pytest.fixture
+    def make_provider(self, tmp_path):
+        return lambda services: ReplayProvider(ReplaySettings(path=tmp_path), services)
+
+
+class TestNoChain(OptionsConformance):
+    capabilities = CAPABILITIES
+
+    @pytest.fixture
+    def make_provider(self, tmp_path):
+        return lambda services: ReplayProvider(ReplaySettings(path=tmp_path), services)

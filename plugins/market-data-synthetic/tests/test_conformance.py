@@ -2,7 +2,13 @@
 
 import pytest
 
-from market_data_pipeline.testing import PluginConformance, TickSourceConformance
+from market_data_pipeline.contracts import BarsRequest
+from market_data_pipeline.testing import (
+    HistoricalConformance,
+    OptionsConformance,
+    PluginConformance,
+    TickSourceConformance,
+)
 from market_data_synthetic.capabilities import CAPABILITIES
 from market_data_synthetic.provider import SyntheticProvider
 from market_data_synthetic.settings import SyntheticSettings
@@ -41,3 +47,25 @@ class TestRealTime(TickSourceConformance):
 class TestInstalled(PluginConformance):
     distribution = "market-data-synthetic"
     plugin = "synthetic"
+
+
+START = 1_704_205_800_000_000_000
+
+
+class TestHistory(HistoricalConformance):
+    capabilities = CAPABILITIES
+    request = BarsRequest(symbol="AAPL", start=START, end=START + 60_000_000_000, interval_ns=1_000_000_000)
+    virtual = True
+
+    @pytest.fixture
+    def make_provider(self):
+        return lambda services: SyntheticProvider(SyntheticSettings(rate=100, speed="max"), services)
+
+
+class TestChain(OptionsConformance):
+    capabilities = CAPABILITIES
+    virtual = True
+
+    @pytest.fixture
+    def make_provider(self):
+        return lambda services: SyntheticProvider(SyntheticSettings(speed="max"), services)

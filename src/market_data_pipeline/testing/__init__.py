@@ -9,8 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from market_data_pipeline.testing.conformance import PluginConformance, TickSourceConformance
+    from market_data_pipeline.testing.conformance import (
+        HistoricalConformance,
+        OperatorConformance,
+        OptionsConformance,
+        PluginConformance,
+        SinkConformance,
+        TickSourceConformance,
+    )
     from market_data_pipeline.testing.judge import RULES, Violation, judge_chain, judge_history, judge_stream
+    from market_data_pipeline.testing.samples import sample_stream
     from market_data_pipeline.testing.services import FakeServices
     from market_data_pipeline.testing.simloop import DeadlockError, SimLoop, simulate
 
@@ -18,19 +26,32 @@ __all__ = [
     "RULES",
     "DeadlockError",
     "FakeServices",
+    "HistoricalConformance",
+    "OperatorConformance",
+    "OptionsConformance",
     "PluginConformance",
     "SimLoop",
+    "SinkConformance",
     "TickSourceConformance",
     "Violation",
     "judge_chain",
     "judge_history",
     "judge_stream",
+    "sample_stream",
     "simulate",
 ]
 
 _MODULES: Final = {
-    "conformance": ("PluginConformance", "TickSourceConformance"),
+    "conformance": (
+        "HistoricalConformance",
+        "OperatorConformance",
+        "OptionsConformance",
+        "PluginConformance",
+        "SinkConformance",
+        "TickSourceConformance",
+    ),
     "judge": ("RULES", "Violation", "judge_chain", "judge_history", "judge_stream"),
+    "samples": ("sample_stream",),
     "services": ("FakeServices",),
     "simloop": ("DeadlockError", "SimLoop", "simulate"),
 }

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from market_data_pipeline.testing.conformance.history import HistoricalConformance
+from market_data_pipeline.testing.conformance.operator import OperatorConformance
+from market_data_pipeline.testing.conformance.options import OptionsConformance
 from market_data_pipeline.testing.conformance.plugin import PluginConformance
+from market_data_pipeline.testing.conformance.sink import SinkConformance
 from market_data_pipeline.testing.conformance.source import TickSourceConformance
 
-__all__ = ["PluginConformance", "TickSourceConformance"]
+__all__ = [
+    "HistoricalConformance",
+    "OperatorConformance",
+    "OptionsConformance",
+    "PluginConformance",
+    "SinkConformance",
+    "TickSourceConformance",
+]

@@ -15,6 +15,7 @@ from market_data_pipeline.testing.conformance.expecting import raises
 from market_data_pipeline.testing.conformance.subject import Rows, Subject, read
 from market_data_pipeline.testing.conformance.suite import SourceSuite
 from market_data_pipeline.testing.judge import judge_stream, summary
+from market_data_pipeline.testing.samples import rows_of
 from market_data_pipeline.testing.services import FakeServices
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -136,11 +137,6 @@ class StreamChecks(SourceSuite):
         """Fail with what the judge finds."""
         found = judge_stream(items, request=request, capabilities=capabilities, tolerate=self.tolerate)
         assert not found, f"the stream breaks rules:\n{summary(found)}"
-
-
-def rows_of(items: Sequence[StreamItem]) -> list[Row]:
-    """Return the rows of all batches."""
-    return [row for item in items if isinstance(item, Batch) for row in item.rows]
 
 
 def positions(items: Sequence[StreamItem]) -> list[tuple[str, int]]:

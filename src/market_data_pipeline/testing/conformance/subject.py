@@ -102,8 +102,8 @@ class Rows:
     """A source that yields rows, as one that yields batches: one for each row."""
 
     def __init__(self, source: Any, capabilities: Capabilities) -> None:
-        self.source = source
-        self.capabilities = getattr(source, "capabilities", None) or capabilities
+        self.source: Any = source
+        self.capabilities: Capabilities = getattr(source, "capabilities", None) or capabilities
 
     @property
     def symbols(self) -> Sequence[str]:

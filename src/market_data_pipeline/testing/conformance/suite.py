@@ -2,46 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, ClassVar, TypeAlias
 
 import pytest
 
-from market_data_pipeline.contracts import Capabilities, StreamRequest
+from market_data_pipeline.contracts import Capabilities, MarketDataProvider, StreamRequest
 from market_data_pipeline.model import Kind
+from market_data_pipeline.testing.conformance.running import run
 from market_data_pipeline.testing.conformance.subject import MakeProvider, MakeSource, Subject
+from market_data_pipeline.testing.services import FakeServices
+
+Ask: TypeAlias = Callable[[Callable[[MarketDataProvider], Awaitable[Any]]], Any]
+"""Asks a started provider something, and closes it."""
 
 
-class SourceSuite:
-    """A suite that opens sources.
+class Suite:
+    """A suite of something that runs in a loop.
 
     Attributes:
         capabilities: What the provider or source declares; declared means tested.
-        symbols: Some that it has, two or more if it can.
-        kinds: Which kinds to ask for; left out: all that are declared.
-        rows: How many rows are judged.
         limit: Seconds that a check may take at most, of the loop's own time.
-        virtual: Whether time is virtual, so that nobody waits: for sources that wait on `services.clock` alone. One
-            with sockets, or with threads that call back, needs real time.
-        tolerate: Names of the judge's rules that it breaks on purpose, such as "duplicate".
+        virtual: Whether time is virtual, so that nobody waits: for what waits on `services.clock` alone. Sockets, and
+            threads that call back, need real time.
     """
 
     capabilities: ClassVar[Capabilities]
+    limit: ClassVar[float] = 10.0
+    virtual: ClassVar[bool] = False
+
+    @pytest.fixture
+    def make_provider(self) -> MakeProvider | None:
+        """Override it to return a function (services) -> provider."""
+        return None
+
+
+class ProviderSuite(Suite):
+    """A suite that asks a provider; it needs the fixture `make_provider`."""
+
+    @pytest.fixture
+    def ask(self, make_provider: MakeProvider | None) -> Ask:
+        """Return a function that makes and starts a provider, asks it and closes it, in a loop of its own."""
+        if make_provider is None:
+            pytest.fail(
+                "the suite has no fixture make_provider, a function (services) -> provider: write it into the class",
+                pytrace=False,
+            )
+        make = make_provider
+
+        def ask(question: Callable[[MarketDataProvider], Awaitable[Any]]) -> Any:
+            async def program(services: FakeServices) -> Any:
+                provider = make(services)
+                try:
+                    await provider.start()
+                    return await question(provider)
+                finally:
+                    await provider.close()
+
+            return run(program, virtual=self.virtual, limit=self.limit)
+
+        return ask
+
+
+class SourceSuite(Suite):
+    """A suite that opens sources.
+
+    Attributes:
+        symbols: Some that it has, two or more if it can.
+        kinds: Which kinds to ask for; left out: all that are declared.
+        rows: How many rows are judged.
+        tolerate: Names of the judge's rules that it breaks on purpose, such as "duplicate".
+    """
+
     symbols: ClassVar[tuple[str, ...]]
     kinds: ClassVar[Collection[Kind] | None] = None
     rows: ClassVar[int] = 500
-    limit: ClassVar[float] = 10.0
-    virtual: ClassVar[bool] = False
     tolerate: ClassVar[Collection[str]] = ()
 
     @pytest.fixture
     def make_source(self) -> MakeSource | None:
         """Override it to return a function (request, services) -> source, where there is no provider."""
-        return None
-
-    @pytest.fixture
-    def make_provider(self) -> MakeProvider | None:
-        """Override it to return a function (services) -> provider."""
         return None
 
     @pytest.fixture
