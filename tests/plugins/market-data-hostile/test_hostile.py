@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -59,7 +59,7 @@ def results(tmp_path_factory):
     )
     assert done.returncode == 1, done.stdout[-4000:] + done.stderr[-4000:]
     found = {}
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in ET.parse(report).iter("testcase"):
         misdeed = case.get("classname").split("_")[-2]
         problem = next((part for part in case if part.tag in {"failure", "error"}), None)
         message = None if problem is None else problem.get("message")
