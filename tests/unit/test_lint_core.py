@@ -22,6 +22,7 @@ TASKS = {"asyncio.create_task", "asyncio.ensure_future"}
 SCOPES = {"CancelScope", "move_on_after", "move_on_at", "fail_after", "fail_at", "timeout", "timeout_at"}
 GROUPS = {"create_task_group", "TaskGroup", "open_nursery"}
 
+KIT = "src/market_data_pipeline/testing/conformance"
 ALLOWED = {
     ("src/market_data_pipeline/clock.py", "clock", "time.time_ns"): "the injected clock itself",
     ("src/market_data_pipeline/clock.py", "clock", "time.monotonic_ns"): "the injected clock itself",
@@ -29,6 +30,13 @@ ALLOWED = {
     ("src/market_data_pipeline/plugins/events.py", "cancel", "call.cancel"): "a future of a thread, no task",
     ("src/market_data_pipeline/source/guard.py", "create_task", "asyncio.create_task"): "foreign code that may hang",
     ("src/market_data_pipeline/source/guard.py", "cancel", "task.cancel"): "a scope would make what ignores it spin",
+    (f"{KIT}/lifecycle.py", "create_task", "asyncio.create_task"): "a consumer that is cancelled natively, on purpose",
+    (f"{KIT}/lifecycle.py", "cancel", "task.cancel"): "the same",
+    (f"{KIT}/lifecycle.py", "cancel", "reader.cancel"): "foreign code that may hang",
+    (f"{KIT}/running.py", "create_task", "asyncio.create_task"): "foreign code that may hang",
+    (f"{KIT}/running.py", "cancel", "task.cancel"): "foreign code that may hang",
+    (f"{KIT}/steps.py", "clock", "time.perf_counter_ns"): "the default of the injected timer",
+    (f"{KIT}/steps.py", "create_task", "loop.create_task"): "the task whose steps are timed",
     ("src/market_data_pipeline/runners/supervisor.py", "create_task", "asyncio.create_task"): "the supervisor",
 }
 """File, rule and what stands there, with the reason."""

@@ -160,7 +160,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _dump(self) -> str:
         tasks = sorted(asyncio.all_tasks(self), key=lambda task: task.get_name())
-        lines = [f"{task.get_name()} waits in {_where(task.get_coro())}" for task in tasks]
+        lines = [f"{task.get_name()} waits in {where(task.get_coro())}" for task in tasks]
         return "\n  ".join([f"nothing can run at {self.time():.9f} s, {len(tasks)} tasks wait:", *lines])
 
 
@@ -188,7 +188,7 @@ def _rank(handle: asyncio.Handle) -> int:
     return rank
 
 
-def _where(awaited: Any) -> str:
+def where(awaited: Any) -> str:
     """Return the chain of functions, outermost first, that leads to what is awaited."""
     chain = []
     while awaited is not None:

@@ -1,0 +1,1 @@
+"""A provider that misbehaves in the way that its setting names."""
