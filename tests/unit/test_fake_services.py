@@ -7,11 +7,11 @@ import pytest
 
 from market_data_pipeline import testing
 from market_data_pipeline.clock import SystemClock
-from market_data_pipeline.testing import FakeServices, SimLoop
+from market_data_pipeline.testing import FakeServices, SimLoop, simulate
 
 
 def test_it_remembers_what_it_was_asked_for():
-    services = FakeServices(SimLoop())
+    services = FakeServices()
     services.clock.time_ns()
     services.epoch()
     services.epoch()
@@ -33,8 +33,10 @@ def test_what_is_logged_is_kept_and_goes_nowhere_else(caplog):
 
 
 def test_the_clock_is_the_computers_unless_given():
-    loop = SimLoop()
-    assert FakeServices(loop).clock is loop
+    async def program(loop: SimLoop) -> bool:
+        return FakeServices(loop).clock is loop
+
+    assert simulate(program)
     assert isinstance(FakeServices().clock, SystemClock)
 
 

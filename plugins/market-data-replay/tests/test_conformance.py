@@ -13,7 +13,6 @@ from market_data_replay.capabilities import CAPABILITIES
 from market_data_replay.provider import ReplayProvider
 from market_data_replay.settings import ReplaySettings
 
-
 DAY = 1_381_204_800_000_000_000
 """2013-10-08, midnight in New York."""
 SECOND = 1_000_000_000

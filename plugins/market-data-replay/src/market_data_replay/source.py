@@ -18,6 +18,7 @@ from market_data_replay.formats import FORMATS
 from market_data_replay.formats.contract import LOGGED, Finding, Query, Tally
 from market_data_replay.merge import merge
 from market_data_replay.pace import Pace
+from market_data_replay.reading import InThread
 from market_data_replay.rounds import Rounds
 from market_data_replay.settings import ReplaySettings
 
@@ -70,8 +71,8 @@ class ReplaySource:
         if self._state != "new":
             raise SourceBusy("the replay was iterated already: ask for another one", source=self.name)
         self._state = "playing"
-        with closing(self._stretches(self._finding)) as stretches:
-            while batches := await anyio.to_thread.run_sync(next, stretches, None):
+        async with aclosing(InThread(self._stretches(self._finding))) as stretches:
+            while batches := await stretches.next():
                 for batch in batches:
                     for event in self._introduce(batch, self._finding):
                         yield event
