@@ -69,3 +69,26 @@ class TestChain(OptionsConformance):
     @pytest.fixture
     def make_provider(self):
         return lambda services: SyntheticProvider(SyntheticSettings(speed="max"), services)
+
+
+class TestFaultsThatAreTold(TickSourceConformance):
+    """Late rows that say so, rows that come twice, gaps and lost connections: the stream keeps its promises."""
+
+    capabilities = CAPABILITIES
+    symbols = ("AAPL", "MSFT")
+    kinds = ("quote",)
+    virtual = True
+    tolerate = ("duplicate",)
+
+    @pytest.fixture
+    def make_provider(self):
+        settings = SyntheticSettings(
+            rate=200,
+            speed="max",
+            count=3000,
+            fault_late="100ms/7",
+            fault_duplicate=50,
+            fault_gap="500ms/2s",
+            fault_disconnect="300ms/1s",
+        )
+        return lambda services: SyntheticProvider(settings, services)

@@ -18,7 +18,8 @@ class Order:
     """The newest `ts_event` of each symbol and kind."""
     _ordinals: dict[Hashable, int] = attrs.field(factory=dict)
     _identities: set[Hashable] = attrs.field(factory=set)
-    _epochs: dict[Hashable, int] = attrs.field(factory=dict)
+    _epochs: dict[Hashable, dict[int, None]] = attrs.field(factory=dict)
+    """Those of each provider and mode, the one that came last behind all others."""
     _announced: set[Origin] = attrs.field(factory=set)
 
     def connected(self, origin: Origin) -> Iterator[Finding]:
@@ -31,10 +32,11 @@ class Order:
     def origin(self, origin: Origin) -> Iterator[Finding]:
         """Yield what is wrong with the origin of a batch."""
         key = origin.provider, origin.mode
-        newest = self._epochs.get(key, origin.epoch)
-        if origin.epoch < newest:
-            yield "epoch", f"epoch {origin.epoch} of {origin.provider} comes after its epoch {newest}"
-        self._epochs[key] = max(newest, origin.epoch)
+        epochs = self._epochs.setdefault(key, {})
+        if origin.epoch in epochs and origin.epoch != (last := next(reversed(epochs))):
+            yield "epoch", f"epoch {origin.epoch} of {origin.provider} comes again after epoch {last}"
+        epochs.pop(origin.epoch, None)
+        epochs[origin.epoch] = None
 
     def row(self, row: Row) -> Iterator[Finding]:
         """Yield what is wrong with the place of a row."""
