@@ -115,14 +115,10 @@ def coverage(session: nox.Session) -> None:
 def mutation(session: nox.Session) -> None:
     """Change a copy of the modules of tests/mutation/ bit by bit and print what no test notices; `-- NAME` names some."""
     workspace(session, "test", "mutation")
-    names = session.posargs or sorted(path.stem for path in ROOT.glob("tests/mutation/*.toml"))
-    for name in names:
-        copy = Path(session.create_tmp()) / name
+    for name in session.posargs or sorted(path.stem for path in ROOT.glob("tests/mutation/*.toml")):
+        copy = Path(session.create_tmp()).resolve() / name
         shutil.rmtree(copy, ignore_errors=True)
-        for part in ("src", "tests", "conftest.py", "pyproject.toml"):
-            take = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-            copy.mkdir(exist_ok=True)
-            take(ROOT / part, copy / part)
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "dist", "site"))
         with session.chdir(copy):
             env = {"PYTHONPATH": str(copy / "src")}  # ahead of the installed one, which is that of the repository
             config, mutants = f"tests/mutation/{name}.toml", ("python", "tests/mutation/mutants.py")

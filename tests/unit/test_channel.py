@@ -270,8 +270,8 @@ def test_events_wait_for_room_in_bytes_with_block(clock):
 
 def test_diverted_rows_count_in_bytes(clock):
     channel = Channel("test", clock)
-    channel.send_nowait(Diverted(source="test", ts=0, batch=quotes(*"ABCDE"), reason="late"))
-    assert (channel.rows, channel.bytes) == (0, 256 + 5 * ROW)
+    channel.send_nowait(Diverted(source="test", ts=0, batch=quotes("A", "B", "C"), reason="late"))
+    assert (channel.rows, channel.bytes) == (0, 256 + 3 * ROW)
 
 
 @pytest.mark.parametrize("face", [lambda batch: batch, as_columns])
@@ -415,6 +415,21 @@ def test_losses_after_the_last_gap_was_received_are_reported_in_a_new_one(clock)
         return [*gaps, await channel.receive()]
 
     assert [gap.rows for gap in simulate(program)] == [1] * (MAX_GAPS + 1)
+
+
+def test_gaps_are_bounded_also_when_some_were_received(clock):
+    async def program(_loop):
+        channel = Channel("test", clock, max_rows=1, policy="drop_oldest")
+        for number in range(MAX_GAPS + 1):
+            channel.send_nowait(quotes(f"S{number}"))
+        for _ in range(10):
+            await channel.receive()
+        for number in range(20):
+            channel.send_nowait(quotes(f"T{number}"))
+        return await channel.receive_many()
+
+    *gaps, newest = simulate(program)
+    assert (len(gaps), len(newest), sum(gap.rows for gap in gaps)) == (MAX_GAPS, 1, MAX_GAPS + 10)
 
 
 def test_events_are_never_dropped(clock):
