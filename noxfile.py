@@ -113,7 +113,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Change a copy of the modules of tests/mutation/ bit by bit and print what no test notices; `-- NAME` names some."""
+    """Change a copy of the modules of tests/mutation/ bit by bit, print what no test notices; `-- NAME` names some."""
     workspace(session, "test", "mutation")
     for name in session.posargs or sorted(path.stem for path in ROOT.glob("tests/mutation/*.toml")):
         copy = Path(session.create_tmp()).resolve() / name
@@ -232,7 +232,8 @@ def constraints(session: nox.Session) -> None:
     install(session, "uv")
     session.run(
         *("uv", "pip", "compile", "--universal", "--python-version", "3.11", "--upgrade", "--quiet"),
-        *("pyproject.toml", *(f"{path}/pyproject.toml" for path in PLUGINS), "--group", "dev", "--group", "bench", "--group", "mutation"),
+        *("pyproject.toml", *(f"{path}/pyproject.toml" for path in PLUGINS)),
+        *(word for group in ("dev", "bench", "mutation") for word in ("--group", group)),
         *("--no-annotate", "--no-header", *(word for name in PACKAGES for word in ("--no-emit-package", name))),
         *("--output-file", str(CONSTRAINTS)),
     )

@@ -455,6 +455,21 @@ def test_it_has_one_receiver(clock):
     assert simulate(program) == [CONNECTED]
 
 
+def test_a_receiver_whose_item_another_took_is_told_of_the_other(clock):
+    async def program(loop):
+        channel = Channel("test", clock)
+        first = asyncio.create_task(channel.receive())
+        await asyncio.sleep(1)
+        channel.send_nowait(CONNECTED)
+        assert await channel.receive() is CONNECTED  # the first was woken, and has not run yet
+        loop.call_later(1, channel.send_nowait, CONNECTED)
+        assert await channel.receive() is CONNECTED
+        with pytest.raises(RuntimeError, match="one receiver"):
+            await first
+
+    simulate(program)
+
+
 def test_an_unknown_policy_is_refused_with_the_nearest(clock):
     with pytest.raises(ConfigurationError, match="did you mean 'drop_oldest'"):
         Channel("test", clock, policy="drop-oldest")
