@@ -42,6 +42,8 @@ def survivors(work: WorkDB) -> None:
     for mutant, result in sorted(alive, key=lambda pair: (pair[0].start_pos, pair[0].operator_name)):
         print(f"{place(mutant)}\n{change(result.diff or '')}")
     print(f"{len(run)} mutants, {len(run) - len(alive)} killed, {len(alive)} survived, {len(done) - len(run)} skipped")
+    if len(alive) == len(run):
+        sys.exit("no mutant was killed: these tests run on other code than what is changed")
 
 
 def place(mutant: MutationSpec) -> str:
