@@ -54,6 +54,11 @@ PLUGINS = sorted(f"plugins/{path.parent.name}" for path in ROOT.glob("plugins/*/
 EDITABLE = [word for member in (".", *PLUGINS) for word in ("-e", member)]
 PACKAGES = ["market_data_pipeline", *(path.removeprefix("plugins/").replace("-", "_") for path in PLUGINS)]
 
+COVERED = [
+    f"src/market_data_pipeline/{room}" for room in ("channel.py", "contracts/*", "errors.py", "model/*", "plugins/*")
+]
+"""What every other room stands on: no branch of it goes untested."""
+
 DEMO = "synthetic:AAPL,MSFT?count=2000&rate=100&seed=7&speed=max -> bars:1s -> parquet:./demo-data"
 """The main job in one line."""
 
@@ -103,6 +108,25 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine", "-q")
     session.run("coverage", "report")
+    session.run("coverage", "report", f"--include={','.join(COVERED)}", "--fail-under=100")
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change a copy of the modules of tests/mutation/ bit by bit, print what no test notices; `-- NAME` names some."""
+    workspace(session, "test", "mutation")
+    for name in session.posargs or sorted(path.stem for path in ROOT.glob("tests/mutation/*.toml")):
+        copy = Path(session.create_tmp()).resolve() / name
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "dist", "site"))
+        with session.chdir(copy):
+            env = {"PYTHONPATH": str(copy / "src")}  # ahead of the installed one, which is that of the repository
+            config, mutants = f"tests/mutation/{name}.toml", ("python", "tests/mutation/mutants.py")
+            session.run("cosmic-ray", "init", config, "mutants.sqlite")
+            session.run(*mutants, "skip", "mutants.sqlite")
+            session.run("cosmic-ray", "baseline", config, env=env)
+            session.run("cosmic-ray", "exec", config, "mutants.sqlite", env=env)
+            session.run(*mutants, "survivors", "mutants.sqlite")
 
 
 @nox.session
@@ -208,7 +232,8 @@ def constraints(session: nox.Session) -> None:
     install(session, "uv")
     session.run(
         *("uv", "pip", "compile", "--universal", "--python-version", "3.11", "--upgrade", "--quiet"),
-        *("pyproject.toml", *(f"{path}/pyproject.toml" for path in PLUGINS), "--group", "dev", "--group", "bench"),
+        *("pyproject.toml", *(f"{path}/pyproject.toml" for path in PLUGINS)),
+        *(word for group in ("dev", "bench", "mutation") for word in ("--group", group)),
         *("--no-annotate", "--no-header", *(word for name in PACKAGES for word in ("--no-emit-package", name))),
         *("--output-file", str(CONSTRAINTS)),
     )

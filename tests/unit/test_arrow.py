@@ -109,6 +109,14 @@ def test_rows_of_several_origins_become_a_batch_for_each_run():
     assert back[0].origin is back[2].origin
 
 
+def test_batches_cut_from_one_another_come_back_together():
+    group, batch = RowGroup("quote", 3), born_columns(QUOTES)
+    for part in (batch[:1], batch[1:]):
+        group.append(part)
+    (back,) = from_arrow(group.to_arrow(), source="ibkr")
+    assert back.rows == QUOTES.rows
+
+
 def test_no_rows_give_no_batch():
     assert from_arrow(to_arrow(QUOTES).slice(0, 0), source="ibkr") == []
 

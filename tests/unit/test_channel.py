@@ -270,8 +270,8 @@ def test_events_wait_for_room_in_bytes_with_block(clock):
 
 def test_diverted_rows_count_in_bytes(clock):
     channel = Channel("test", clock)
-    channel.send_nowait(Diverted(source="test", ts=0, batch=quotes("A", "B"), reason="late"))
-    assert (channel.rows, channel.bytes) == (0, 256 + 2 * ROW)
+    channel.send_nowait(Diverted(source="test", ts=0, batch=quotes("A", "B", "C"), reason="late"))
+    assert (channel.rows, channel.bytes) == (0, 256 + 3 * ROW)
 
 
 @pytest.mark.parametrize("face", [lambda batch: batch, as_columns])
@@ -286,6 +286,22 @@ def test_drop_oldest_reports_the_loss_where_it_was(clock, face):
     assert items[1] == Gap(
         source="test", ts=1_000_000_000, symbols=frozenset("AB"), start=5, end=8, reason="drop", rows=2
     )
+
+
+def test_drop_oldest_drops_no_more_than_the_bound_asks_for(clock):
+    channel = Channel("test", clock, max_bytes=2 * ROW, policy="drop_oldest")
+    for symbol in "ABC":
+        channel.send_nowait(quotes(symbol))
+    assert seen(take(channel)) == [("gap", {"A"}, 0, 1, 1), [("B", 0)], [("C", 0)]]
+
+
+def test_drop_oldest_keeps_the_newest_batch_however_large_it_is(clock):
+    channel = Channel("test", clock, max_rows=1, policy="drop_oldest")
+    newest = quotes(*("A" * 1_000))
+    channel.send_nowait(quotes("A"))
+    channel.send_nowait(newest)
+    assert take(channel)[1:] == [newest]
+    assert channel.dropped == {"drop_oldest": 1}
 
 
 def test_drop_newest_reports_the_loss_where_it_was(clock):
@@ -318,6 +334,15 @@ def test_conflate_reports_behind_what_lost_nothing(clock):
     assert seen(take(channel)) == [[("A", 0)], ("gap", {"B"}, 2, 4, 2), [("C", 3)], [("B", 4)]]
 
 
+def test_conflate_takes_nothing_from_a_batch_of_many_symbols(clock):
+    channel = Channel("test", clock, max_rows=1_000, policy="conflate")
+    newest = quotes(*(f"S{number}" for number in range(1_000)))
+    channel.send_nowait(trades("A"))
+    channel.send_nowait(newest)
+    assert channel.dropped == {"conflate": 1}
+    assert seen(take(channel)) == [("gap", {"A"}, 0, 1, 1), *seen([newest])]
+
+
 def test_conflate_touches_quotes_only_and_then_drops_the_oldest_batches(clock):
     channel = Channel("test", clock, max_rows=3, policy="conflate")
     for batch in (trades("A", "A"), quotes(("A", 1)), quotes(("A", 2)), trades("B", "B")):
@@ -343,12 +368,14 @@ def test_bars_can_be_dropped(clock):
     assert [type(item) for item in take(channel)] == [Gap, BarBatch]
 
 
-def test_losses_of_the_same_symbols_within_100_ms_are_one_gap(clock):
+@pytest.mark.parametrize("start", [0, 5_000_000_000])
+def test_losses_of_the_same_symbols_within_100_ms_are_one_gap(clock, start):
     """SP-5."""
     channel = Channel("test", clock, max_rows=1, policy="drop_newest")
     channel.send_nowait(quotes("A"))
-    for clock.now, symbols in ((0, "A"), (0, "AB"), (50_000_000, "A"), (99_999_999, "BA"), (100_000_000, "A")):
-        channel.send_nowait(quotes(*((symbol, clock.now) for symbol in symbols)))
+    for after, symbols in ((0, "A"), (0, "AB"), (50_000_000, "A"), (99_999_999, "BA"), (100_000_000, "A")):
+        clock.now = start + after
+        channel.send_nowait(quotes(*((symbol, after) for symbol in symbols)))
     assert channel.dropped["drop_newest"] == 7
     gaps = take(channel)[1:]
     assert seen(gaps) == [
@@ -356,7 +383,7 @@ def test_losses_of_the_same_symbols_within_100_ms_are_one_gap(clock):
         ("gap", {"A", "B"}, 0, 100_000_000, 4),
         ("gap", {"A"}, 100_000_000, 100_000_001, 1),
     ]
-    assert [gap.ts for gap in gaps] == [1_000_000_000, 1_000_000_000, 1_100_000_000]
+    assert [gap.ts - start for gap in gaps] == [1_000_000_000, 1_000_000_000, 1_100_000_000]
 
 
 def test_a_gap_that_was_received_grows_no_more(clock):
@@ -373,7 +400,7 @@ def test_gaps_are_bounded_while_the_receiver_stands_still(clock):
     for number in range(2 * MAX_GAPS):
         channel.send_nowait(quotes((f"S{number}", number)))
     *gaps, newest = take(channel)
-    assert (len(gaps), len(newest)) == (MAX_GAPS, 1)
+    assert (len(gaps), len(newest), MAX_GAPS) == (1_000, 1, 1_000)
     assert sum(gap.rows for gap in gaps) == channel.dropped["drop_oldest"] == 2 * MAX_GAPS - 1
     assert (gaps[-1].start, gaps[-1].end, len(gaps[-1].symbols)) == (MAX_GAPS - 1, 2 * MAX_GAPS - 1, MAX_GAPS)
 
@@ -388,6 +415,21 @@ def test_losses_after_the_last_gap_was_received_are_reported_in_a_new_one(clock)
         return [*gaps, await channel.receive()]
 
     assert [gap.rows for gap in simulate(program)] == [1] * (MAX_GAPS + 1)
+
+
+def test_gaps_are_bounded_also_when_some_were_received(clock):
+    async def program(_loop):
+        channel = Channel("test", clock, max_rows=1, policy="drop_oldest")
+        for number in range(MAX_GAPS + 1):
+            channel.send_nowait(quotes(f"S{number}"))
+        for _ in range(10):
+            await channel.receive()
+        for number in range(20):
+            channel.send_nowait(quotes(f"T{number}"))
+        return await channel.receive_many()
+
+    *gaps, newest = simulate(program)
+    assert (len(gaps), len(newest), sum(gap.rows for gap in gaps)) == (MAX_GAPS, 1, MAX_GAPS + 10)
 
 
 def test_events_are_never_dropped(clock):
@@ -413,9 +455,29 @@ def test_it_has_one_receiver(clock):
     assert simulate(program) == [CONNECTED]
 
 
+def test_a_receiver_whose_item_another_took_is_told_of_the_other(clock):
+    async def program(loop):
+        channel = Channel("test", clock)
+        first = asyncio.create_task(channel.receive())
+        await asyncio.sleep(1)
+        channel.send_nowait(CONNECTED)
+        assert await channel.receive() is CONNECTED  # the first was woken, and has not run yet
+        loop.call_later(1, channel.send_nowait, CONNECTED)
+        assert await channel.receive() is CONNECTED
+        with pytest.raises(RuntimeError, match="one receiver"):
+            await first
+
+    simulate(program)
+
+
 def test_an_unknown_policy_is_refused_with_the_nearest(clock):
     with pytest.raises(ConfigurationError, match="did you mean 'drop_oldest'"):
         Channel("test", clock, policy="drop-oldest")
+
+
+def test_bounds_and_policy_are_given_by_name(clock):
+    with pytest.raises(TypeError):
+        Channel("test", clock, 1)
 
 
 def test_the_bounds_are_those_of_sp_5():

@@ -82,6 +82,7 @@ def test_the_length_is_that_of_the_rows():
 def test_columns_are_equal_only_if_they_are_the_same():
     one, other = QuoteBatch([QUOTE]).columns, QuoteBatch([QUOTE]).columns
     assert len({one, other, one}) == 2
+    assert one != other
 
 
 def test_words_stand_in_the_order_of_their_first_appearance():

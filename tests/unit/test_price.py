@@ -21,7 +21,7 @@ def test_a_price_takes_all_forms():
     assert (to_text(px), to_decimal(px), to_float(px)) == ("1.38676", Decimal("1.386760000"), 1.38676)
 
 
-@pytest.mark.parametrize(("px", "text"), [(0, "0"), (-5, "-0.000000005"), (100_000_000_000, "100"), (-(10**9), "-1")])
+@pytest.mark.parametrize(("px", "text"), [(0, "0"), (-1, "-0.000000001"), (100_000_000_000, "100"), (-(10**9), "-1")])
 def test_text_is_the_shortest(px, text):
     assert to_text(px) == text
 
@@ -35,6 +35,17 @@ def test_a_price_of_more_than_nine_decimals_is_refused_unless_asked_to_round():
     with pytest.raises(MalformedMessage, match=r"0\.1234567891 has more than nine decimals"):
         to_px(0.1234567891)
     assert to_px(0.1234567891, inexact=True) == 123_456_789
+
+
+@pytest.mark.parametrize("value", [1 / 999_999_999, 1 / 1_000_000_001])
+def test_a_float_beside_a_billionth_is_not_that_price(value):
+    with pytest.raises(MalformedMessage, match="more than nine decimals"):
+        to_px(value)
+
+
+def test_rounding_is_asked_for_by_name():
+    with pytest.raises(TypeError):
+        to_px("1.38676", True)
 
 
 @pytest.mark.parametrize(
