@@ -264,6 +264,25 @@ def test_a_task_that_ignores_its_cancellation_is_left_behind():
     gc.collect()  # here, where its log is captured
 
 
+class Immortal(Source):
+    async def stream(self):
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                continue
+        yield
+
+
+@pytest.mark.parametrize(
+    ("way", "message"), [("native", "does not end within 2 s"), ("scope", "never catch Cancelled")]
+)
+def test_a_source_that_ignores_cancellation_is_named(way, message):
+    with pytest.raises(AssertionError, match=message):
+        Suite().test_cancellation_is_prompt(subject_of(Immortal), way)
+    gc.collect()  # here, where its log is captured
+
+
 def test_a_suite_without_a_factory_says_what_to_write():
     with pytest.raises(pytest.fail.Exception, match="neither the fixture make_source"):
         Suite().test_stream_is_well_formed(subject_of(None))
