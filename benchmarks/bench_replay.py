@@ -326,7 +326,7 @@ def bench_merge(folder, into, many):
     order = [ts for batch in merged([Ready(part) for part in parts]) for ts in batch.columns["ts_event"].tolist()]
     assert order == [row.ts_event for row in heap_merge(*rows, key=attrgetter("ts_event"))]
     assert drained(into) == (COUNT, True)
-    times = per_row(measure(arms, rounds=3), COUNT)
+    times = per_row(measure(arms, rounds=6), COUNT)
     table = timed("merge", "ns a row", times, ours)
     asyncio.run(written([longer(part, TIMES) for part in parts], many))
     memory, more = peak(into), peak(many)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         StreamingPipeline,
         create_pipeline,
     )
+    from market_data_pipeline.settings import PipelineSettings
 
 __all__ = [
     "Bar",
@@ -50,6 +51,7 @@ __all__ = [
     "PipelineOverrides",
     "PipelineResult",
     "PipelineRuntime",
+    "PipelineSettings",
     "PipelineSpec",
     "Quote",
     "RowSource",
@@ -90,6 +92,7 @@ _ROOMS: Final = {
         "StreamingPipeline",
         "create_pipeline",
     ),
+    "settings": ("PipelineSettings",),
 }
 _HOME: Final = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -44,7 +44,10 @@ def fails(capsys, monkeypatch, tmp_path):
         (["run", "synthetic:A -> bars:1s?basis=bed -> console"], "'trade', 'mid', 'bid' or 'ask', not 'bed'"),
         (["run", "synthetic:A -> jsonl"], "sink jsonl: 'path' is missing"),
         (["run", "synthetic:A?kinds=bar -> console"], "synthetic gives quote or trade rows, not bar"),
-        (["run", "replay:A?path=x&format=leen -> console"], "format: Input should be 'parquet' or 'lean', not 'leen'"),
+        (
+            ["run", "replay:A?path=x&format=leen -> console"],
+            "format: Input should be 'parquet', 'lean', 'csv', 'jsonl' or 'dbn', not 'leen'",
+        ),
         (["run", "replay:A?path=nowhere.parquet -> console"], "nowhere.parquet"),
         (["stream", "synthetic"], "synthetic"),
         (["stream", "synthetic:A", "--kinds", "quot"], "'quote', 'trade' or 'bar', not 'quot'"),

@@ -41,7 +41,9 @@ def test_the_help_of_a_plugin_lists_its_commands_without_importing_them(mdp, ins
     assert mdp("commands").out == out
 
 
-def test_no_other_plugin_is_loaded(mdp, installed):
+def test_no_other_plugin_is_loaded(mdp, installed, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("market_data_fake_")]:
+        monkeypatch.delitem(sys.modules, name)
     installed("commands", "exit", "good")
     mdp("commands", "greet", "world")
     assert {name for name in sys.modules if name.startswith("market_data_fake_")} == {"market_data_fake_commands"}

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError
+from market_data_pipeline.errors import ConfigurationError, InvalidRequest
 from market_data_pipeline.orchestration import SyncRuntime
 from market_data_pipeline.pipeline import parse_spec
 
@@ -54,7 +54,7 @@ def test_errors_are_those_of_the_runtime():
     with runtime(count=None) as market:
         with pytest.raises(ConfigurationError, match="symbols is a list"):
             market.stream_quotes("AAPL")
-        with market.stream_quotes(["AAPL"]) as quotes, pytest.raises(CapabilityNotSupported):
+        with market.stream_quotes(["AAPL"]) as quotes, pytest.raises(InvalidRequest, match="from now on"):
             quotes.add(["MSFT"])
 
 

@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-PIPELINE, SOURCE = (
+STREAM, PIPELINE, SOURCE = (
     (ROOT / "docs" / "tutorial" / name).read_text(encoding="utf-8")
-    for name in ("first-pipeline.md", "your-first-source.md")
+    for name in ("first-stream.md", "first-pipeline.md", "your-first-source.md")
 )
 
 
@@ -41,6 +41,15 @@ def project(tmp_path):
     (tmp_path / "market_data_countdown.py").write_text(fences(SOURCE, "python")[0], encoding="utf-8")
     (tmp_path / "pyproject.toml").write_text(fences(SOURCE, "toml")[0], encoding="utf-8")
     return tmp_path
+
+
+def test_what_the_first_tutorial_prints_is_on_its_page(tmp_path, capsys):
+    assert run(*commands(STREAM, "mdp stream"), tmp_path).stdout == fences(STREAM, "text")[0]
+    namespace, printed = {}, []
+    for code in fences(STREAM, "python"):
+        exec(code, namespace)
+        printed.append(capsys.readouterr().out)
+    assert [printed[2], printed[3]] == fences(STREAM, "text")[1:]
 
 
 def test_the_ticks_are_those_of_the_page(tmp_path):

@@ -183,7 +183,7 @@ from market_data_pipeline.orchestration import PipelineRuntime
 
 async def main():
     async with PipelineRuntime() as runtime:
-        async for quote in runtime.stream_quotes(["AAPL"]):
+        async for quote in runtime.stream_quotes(["AAPL"], source_priority=["ibkr", "synthetic"]):
             print(quote.symbol, quote.source, quote.price > 0)
             break
         spec = PipelineSpec(
@@ -191,12 +191,14 @@ async def main():
         )
         key = await runtime.run_pipeline(spec)
         print(key, await runtime.list_pipelines())
+        print(await runtime.service.list_pipelines(), runtime.registry.list_sources())
         await runtime.stop_pipeline(key)
         print(await runtime.list_pipelines())
 
 asyncio.run(main())
 >>> AAPL synthetic True
 >>> acme:quotes ['acme:quotes']
+>>> ['acme:quotes'] []
 >>> []
 """,
     "a runtime, by hand": """
@@ -207,11 +209,85 @@ async def main():
     runtime = PipelineRuntime()
     await runtime.initialize()
     try:
-        print(await runtime.list_pipelines())
+        async for quote in runtime.stream_quotes(["AAPL"]):
+            print(quote.symbol)
+            break
     finally:
         await runtime.shutdown()
 
 asyncio.run(main())
+>>> AAPL
+""",
+    "settings of a runtime, flat and in sections": """
+import asyncio
+from market_data_pipeline import PipelineBuilder, PipelineSettings, PipelineSpec
+from market_data_pipeline.orchestration import PipelineRuntime, PipelineRuntimeSettings
+
+settings = PipelineRuntimeSettings(
+    pipeline=PipelineSettings(drain_timeout_sec=5), max_concurrent_pipelines=1, providers={"synthetic": {"seed": 7}}
+)
+
+def spec(name):
+    return PipelineSpec(
+        tenant_id="acme", pipeline_id=name, source="synthetic", symbols=["AAPL"], operator="bars", sink="store"
+    )
+
+async def main():
+    async with PipelineRuntime(settings) as runtime:
+        print(runtime.settings.max_concurrent_pipelines)
+        await runtime.run_pipeline(spec("one"))
+        try:
+            await runtime.run_pipeline(spec("two"))
+        except ValueError:
+            print("one at a time")
+
+asyncio.run(main())
+print(PipelineBuilder(settings).build(spec("three")).ctx.drain_timeout_sec)
+>>> 1
+>>> one at a time
+>>> 5.0
+""",
+    "a registry": """
+from market_data_pipeline.orchestration import SourceRegistry
+
+registry = SourceRegistry()
+print(registry.list_sources())
+registry.register("prices", Prices)
+print(registry.list_sources(), registry.load("prices") is Prices)
+print(registry.load("market_data_pipeline.source.base:TickSource") is TickSource, registry.load("synthetic").__name__)
+for unknown in ("sintetic", "nowhere:Class"):
+    try:
+        registry.load(unknown)
+    except ImportError:
+        print("ImportError")
+registry.discover_entrypoints(group="market_data.providers")
+print(registry.list_sources())
+>>> []
+>>> ['prices'] True
+>>> True SyntheticProvider
+>>> ImportError
+>>> ImportError
+>>> ['prices', 'replay', 'synthetic']
+""",
+    "a service": """
+import asyncio
+from market_data_pipeline import PipelineSpec
+from market_data_pipeline.runners.service import PipelineService
+
+async def main():
+    service = PipelineService(config=None)
+    await service.start()
+    spec = PipelineSpec(
+        tenant_id="acme", pipeline_id="quotes", source="synthetic", symbols=["AAPL"], operator="bars", sink="store"
+    )
+    key = await service.create_pipeline(spec)
+    print(key, await service.list_pipelines(), (await service.get_pipeline_status(key)).pipeline_id)
+    await service.delete_pipeline(key)
+    print(await service.list_pipelines())
+    await service.stop()
+
+asyncio.run(main())
+>>> acme:quotes ['acme:quotes'] quotes
 >>> []
 """,
     "what comes with a plugin or not at all": """
@@ -263,19 +339,24 @@ class Prices(TickSource):
 """
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_a_program_for_the_earlier_system_runs_unchanged(name, tmp_path):
+def check(python, name, folder):
+    """Run a program in a folder; what it prints and nothing else is as it says."""
     program, *expected = PROGRAMS[name].split("\n>>> ")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", SHARED + program],
-        cwd=tmp_path,
-        env=os.environ | {"MDP__DATA_DIR": str(tmp_path / "data")},
+        [python, "-W", "error", "-c", SHARED + program],
+        cwd=folder,
+        env=os.environ | {"MDP__DATA_DIR": str(folder / "data")},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stdout.splitlines() == "\n".join(expected).splitlines(), done.stderr
     assert (done.returncode, [line for line in done.stderr.splitlines() if not SAID.search(line)]) == (0, [])
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_for_the_earlier_system_runs_unchanged(name, tmp_path):
+    check(sys.executable, name, tmp_path)
 
 
 def test_the_command_is_called_mdp():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -123,16 +124,30 @@ def test_broken_distributions_are_listed_with_their_reason_and_harmless(environm
     assert answer["imported"] == ["market_data_pipeline"]
     assert answer["errors"] == {}
     assert answer["offers"] == {name: name for name in ("good", *PROVIDERS)}
-    assert answer["reasons"] == dict.fromkeys(["good", *PROVIDERS]) | {
+    sound = ["command", "commands", "editable", "good", "slow", "stale", *PROVIDERS]
+    assert answer["reasons"] == dict.fromkeys(sound) | {
         "async-hook": "contract",
         "clash": "conflict",
+        "class": "contract",
         "exit": "import",
+        "half-way": "contract",
         "import-error": "import",
         "market-data-fake-damaged-entry-points": "metadata",
         "missing-metadata": "metadata",
         "misspelt-hook": "contract",
+        "syntax-error": "import",
+        "wrapper": "contract",
         "wrong-api": "incompatible",
     }
+
+
+def test_programs_for_the_earlier_system_run_where_every_provider_is_installed(environment, tmp_path):
+    made = environment(*PROVIDERS)
+    calls = runpy.run_path(str(ROOT / "tests" / "integration" / "test_users_calls.py"))
+    for number, name in enumerate(calls["PROGRAMS"]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        calls["check"](made.python, name, folder)
 
 
 def test_the_command_lists_plugins_and_imports_none(environment):

@@ -70,7 +70,7 @@ def test_a_mistake_is_named_before_anything_starts(changes, error, message):
 
 def test_a_source_that_has_nothing_for_the_operator_says_what_it_has(monkeypatch):
     monkeypatch.syspath_prepend(str(DISTS / "good"))
-    builder = PipelineBuilder(PluginHost(path=[str(DISTS / "good")]))
+    builder = PipelineBuilder(host=PluginHost(path=[str(DISTS / "good")]))
     with pytest.raises(
         ConfigurationError, match="operator bars takes bar or trade rows, and good gives no rows: choose"
     ):

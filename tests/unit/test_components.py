@@ -90,6 +90,6 @@ def test_what_takes_no_settings_says_so():
 
 
 def test_a_component_gets_every_field_of_its_settings_as_they_are():
-    made = make(spec(), {"path": "x", "rows": None, "inner": {"depth": 3}}, where="")
+    made = make(spec(), Settings(path="x", rows=None, inner={"depth": 3}))
     assert (made["path"], made["rows"], made["inner"], made["colour"]) == ("x", None, Inner(depth=3), Colour.RED)
-    assert make(spec(None), {}, where="") == {}
+    assert make(spec(None), None) == {}

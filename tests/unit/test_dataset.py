@@ -155,7 +155,7 @@ def test_providers_and_bases_are_kept_apart(tmp_path):
 
 
 def test_what_there_is_is_listed(tmp_path):
-    write(tmp_path, [bar(MIDNIGHT), bar(MIDNIGHT + SECOND, symbol="B"), bar(MIDNIGHT + 2 * SECOND)])
+    write(tmp_path, [bar(MIDNIGHT), bar(MIDNIGHT + SECOND, symbol="B", basis="mid"), bar(MIDNIGHT + 2 * SECOND)])
     write(tmp_path, [bar(MIDNIGHT, length=MINUTE, basis="bid")])
     found = [
         (one.symbol, one.interval, one.basis, one.first, one.last, one.rows)
@@ -164,7 +164,7 @@ def test_what_there_is_is_listed(tmp_path):
     assert found == [
         ("A", SECOND, "trade", MIDNIGHT, MIDNIGHT + 3 * SECOND, 2),
         ("A", MINUTE, "bid", MIDNIGHT, MIDNIGHT + MINUTE, 1),
-        ("B", SECOND, "trade", MIDNIGHT + SECOND, MIDNIGHT + 2 * SECOND, 1),
+        ("B", SECOND, "mid", MIDNIGHT + SECOND, MIDNIGHT + 2 * SECOND, 1),
     ]
 
 
@@ -174,6 +174,13 @@ def test_what_there_is_is_listed(tmp_path):
 def test_a_part_of_a_dataset_is_a_dataset(tmp_path, part):
     write(tmp_path, [bar(MIDNIGHT)])
     assert starts(ask(tmp_path / part)[0]) == [MIDNIGHT]
+
+
+def test_a_file_without_statistics_is_read_too(tmp_path):
+    write(tmp_path, [bar(MIDNIGHT + number * SECOND) for number in range(5)])
+    (path,) = tmp_path.rglob("*.parquet")
+    pq.write_table(pq.ParquetFile(path).read(), path, write_statistics=False)
+    assert starts(ask(tmp_path, symbols=("A",), last=2)[0]) == [MIDNIGHT + 3 * SECOND, MIDNIGHT + 4 * SECOND]
 
 
 def test_prices_may_be_floats_in_some_files(tmp_path):

@@ -44,7 +44,8 @@ def table(heading):
 WORKS = [
     (module, name)
     for module, name in table("What works unchanged")
-    if module.startswith("market_data_pipeline") and (name[0].isupper() or name == "create_pipeline")
+    if module.startswith("market_data_pipeline")
+    and (name[0].isupper() or (module, name) == ("market_data_pipeline", "create_pipeline"))
 ]
 MISSING = [(module, name) for module, name in table("What is not built yet") if name[0].isupper()]
 

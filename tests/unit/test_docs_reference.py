@@ -22,6 +22,8 @@ from market_data_pipeline.pipeline import (
     StageCounts,
 )
 from market_data_pipeline.plugins import PluginHost, PluginPolicy
+from market_data_pipeline.settings import BatchSettings, PipelineSettings, PluginSettings
+from market_data_pipeline.settings.tree import SettingsFile
 
 DOCS = Path(__file__).parents[2] / "docs"
 WORDS = {
@@ -58,7 +60,7 @@ def type_words(annotation: Any) -> str:
         return " or ".join(type_words(part) for part in arguments if part is not type(None))
     if isinstance(origin, type) and issubclass(origin, Iterable) and not issubclass(origin, dict):
         return f"list of {type_words(arguments[0])}"
-    return "mapping" if origin is dict else annotation.__name__.lower()
+    return "mapping" if origin is dict or issubclass(annotation, BaseModel) else annotation.__name__.lower()
 
 
 def default_words(field: Any) -> str:
@@ -67,6 +69,8 @@ def default_words(field: Any) -> str:
     value = field.get_default(call_default_factory=True)
     if isinstance(value, Component):
         value = value.name
+    if isinstance(value, BaseModel):
+        return "see below"
     if value is None or (hasattr(value, "__len__") and not len(value)):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
@@ -93,6 +97,19 @@ def test_the_spec_page_has_every_field():
 
 def test_the_migration_page_has_every_override():
     assert table(PipelineOverrides) in page("how-to/migrate.md"), f"\n{table(PipelineOverrides)}"
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("The tree", SettingsFile),
+        ("pipeline", PipelineSettings),
+        ("pipeline.batch", BatchSettings),
+        ("plugins", PluginSettings),
+    ],
+)
+def test_the_settings_page_has_every_setting(heading, model):
+    assert table(model) in section(page("reference/settings.md"), f"\n## {heading}\n"), f"\n{table(model)}"
 
 
 def test_a_component_is_as_the_spec_page_says():

@@ -50,7 +50,7 @@ def builder(tmp_path, monkeypatch):
     info.joinpath("entry_points.txt").write_text(f"[{GROUP}]\nacme = market_data_acme:plugin\n")
     tmp_path.joinpath("market_data_acme.py").write_text(ACME)
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield PipelineBuilder(PluginHost(path=[str(tmp_path)]))
+    yield PipelineBuilder(host=PluginHost(path=[str(tmp_path)]))
     sys.modules.pop("market_data_acme", None)
 
 

@@ -58,6 +58,19 @@ def test_one_more_than_may_run_is_refused_until_one_has_ended():
     assert serve(body, max_concurrent_pipelines=2) == ["default:one", "default:three"]
 
 
+def test_the_limit_comes_from_the_settings(monkeypatch):
+    """CFG-2."""
+
+    async def body(service):
+        await service.create_pipeline(endless("one"))
+        with pytest.raises(ConfigurationError, match="1 pipelines are running"):
+            await service.create_pipeline(endless("two"))
+
+    serve(body, config={"max_concurrent_pipelines": 1})
+    monkeypatch.setenv("MDP__MAX_CONCURRENT_PIPELINES", "1")
+    serve(body)
+
+
 def test_stopping_the_service_stops_its_pipelines():
     async def main(loop):
         service = PipelineService(builder=PipelineBuilder(pool=ProviderPool(ServiceFactory(loop))))

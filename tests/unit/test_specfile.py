@@ -30,7 +30,7 @@ duration_sec: 1.5
 @pytest.fixture
 def builder(monkeypatch):
     monkeypatch.syspath_prepend(str(DISTS / "good"))
-    return PipelineBuilder(PluginHost(path=[str(DISTS / "good")]))
+    return PipelineBuilder(host=PluginHost(path=[str(DISTS / "good")]))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from market_data_pipeline.cli.look import Look, Watcher, describe
 from market_data_pipeline.cli.progress import Trouble
 from market_data_pipeline.cli.view import clock, full, line
 from market_data_pipeline.contracts import Capabilities
-from market_data_pipeline.model import Gap, Origin, Quote, QuoteBatch, Refused, SourceState, Switched
+from market_data_pipeline.model import Connected, Gap, Origin, Quote, QuoteBatch, Refused, SourceState, Switched
 from market_data_pipeline.pipeline import PipelineContext, PipelineStatus, StreamingPipeline
 from market_data_pipeline.pipeline.ledger import Ledger, SinkCounts, StageCounts
 from market_data_pipeline.sink import MemorySink
@@ -89,6 +89,7 @@ def test_where_the_end_is_known_there_is_a_bar_and_the_time_that_is_left():
         (Switched(source="x", ts=NOW, old="a", new="b", reason="stall"), "all symbols: from a to b, stall"),
         (SourceState(source="x", ts=NOW, state="degraded", reason="slow"), "x is degraded: slow"),
         (SourceState(source="x", ts=NOW, state="live"), "x is live"),
+        (Connected(source="x", ts=NOW, origin=Origin("x", "x", 1, "live")), "Connected of all symbols"),
     ],
 )
 def test_what_happened_to_the_stream_stands_below(event, words):

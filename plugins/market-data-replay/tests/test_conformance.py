@@ -1,8 +1,8 @@
-"""The provider keeps the contract: over files of the earlier system's layout, and over our own."""
+"""The provider keeps the contract, and recorded days break no rule."""
 
 import pytest
 
-from market_data_pipeline.contracts import StreamRequest
+from market_data_pipeline.contracts import BarsRequest, StreamRequest
 from market_data_pipeline.testing import (
     HistoricalConformance,
     OptionsConformance,
@@ -13,6 +13,10 @@ from market_data_pipeline.testing import (
 from market_data_replay.capabilities import CAPABILITIES
 from market_data_replay.provider import ReplayProvider
 from market_data_replay.settings import ReplaySettings
+
+DAY = 1_381_204_800_000_000_000
+"""2013-10-08, midnight in New York."""
+SECOND = 1_000_000_000
 
 
 class TestLean(TickSourceConformance):
@@ -34,12 +38,15 @@ class TestInstalled(PluginConformance):
     plugin = "replay"
 
 
-class TestNoHistory(HistoricalConformance):
+class TestHistory(HistoricalConformance):
     capabilities = CAPABILITIES
+    request = BarsRequest(symbol="SPY", start=DAY, end=DAY + 60 * SECOND, interval_ns=SECOND)
 
     @pytest.fixture
-    def make_provider(self, tmp_path):
-        return lambda services: ReplayProvider(ReplaySettings(path=tmp_path), services)
+    def make_provider(self, lean):
+        text = "".join(f"{at * 1000},10000,10010,9990,10000,100\n" for at in range(60))
+        path = lean("equity/usa/second/spy/20131008_trade.zip", text)
+        return lambda services: ReplayProvider(ReplaySettings(path=path.parents[1]), services)
 
 
 class TestNoChain(OptionsConformance):

@@ -356,3 +356,20 @@ def test_every_so_many_requests_one_fails(ask):
 def test_a_wrong_fault_is_refused(setting, text):
     with pytest.raises(ValidationError, match=text):
         SyntheticSettings(**setting)
+
+
+def test_a_fault_may_be_none():
+    found = SyntheticSettings(fault_gap=None, fault_late=None, fault_slow_start=None)
+    assert found == SyntheticSettings()
+    assert (found.windows, found.late) == ({}, None)
+
+
+def test_nothing_comes_after_close_though_more_was_to_be_told(ask):
+    async def question(provider):
+        source = provider.stream(StreamRequest(symbols=("A",)))
+        items = source.batches()
+        assert isinstance(await anext(items), Connected)
+        await source.close()
+        return [item async for item in items]
+
+    assert ask(question, speed="max", fault_disconnect="1s/1h") == []

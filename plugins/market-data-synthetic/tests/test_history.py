@@ -184,3 +184,7 @@ def test_history_ends_with_its_provider(ask):
             provider.get_historical_bars(request)
 
     ask(question)
+
+
+def test_a_time_without_trades_has_no_bars(history):
+    assert history("A", DEFAULT_START, DEFAULT_START + 1000 * SECOND, trades_per_quote=1e-9, rate=0.001) == []

@@ -65,6 +65,17 @@ def test_a_source_that_is_closed_between_two_rows_does_not_wait_for_the_next():
     assert simulate(program) == ([], 0)
 
 
+def test_a_source_that_is_closed_before_its_first_row_gives_none():
+    async def program(loop):
+        provider = SyntheticProvider(SyntheticSettings(rate=0.001), ServiceFactory(loop).of("synthetic"))
+        source = provider.stream(StreamRequest(symbols=("A",)))
+        batches = source.batches()
+        await source.close()
+        return [item async for item in batches], loop.monotonic_ns()
+
+    assert simulate(program) == ([], 0)
+
+
 def test_closing_the_provider_ends_a_source_that_waits():
     async def program(loop):
         provider = SyntheticProvider(SyntheticSettings(rate=0.001), ServiceFactory(loop).of("synthetic"))

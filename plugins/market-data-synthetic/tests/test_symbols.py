@@ -129,3 +129,48 @@ def test_a_run_that_cannot_change_says_so(ask):
             await source.set_symbols(["B"])
 
     ask(question, speed="max")
+
+
+async def rows_until(batches, kind):
+    """Take items up to the first batch of a kind."""
+    rows = []
+    async for batch in batches:
+        rows += batch.rows
+        if batch.kind == kind:
+            return rows
+    raise AssertionError
+
+
+def test_no_row_of_another_symbol_follows_within_what_is_due(ask):
+    async def question(provider):
+        source = provider.stream(StreamRequest(symbols=("A", "B"), kinds=frozenset(BOTH)))
+        batches = source.batches()
+        before = await rows_until(batches, "quote")
+        await source.set_symbols(["B", "C"])
+        after = await rows_until(batches, "trade") + await rows_until(batches, "quote")
+        await source.set_symbols(["D"])
+        last = await rows_until(batches, "trade")
+        return before, after, last
+
+    before, after, last = ask(question, rate=2000, trades_per_quote=1)
+    assert {row.symbol for row in before} == {"A", "B"}
+    assert {row.symbol for row in after} == {"B", "C"}
+    assert {row.symbol for row in last} == {"D"}
+    ordinals = [row.ordinal for row in before + after + last]
+    assert ordinals == sorted(set(ordinals))
+
+
+def test_late_rows_of_symbols_that_stay_come_before_those_of_new_ones(ask):
+    async def question(provider):
+        source = provider.stream(StreamRequest(symbols=("A", "B")))
+        batches = source.batches()
+        before = await rows_until(batches, "quote")
+        await source.set_symbols(["C", "A"])
+        return before, [await rows_until(batches, "quote") for _ in range(3)]
+
+    before, (held, *rest) = ask(question, rate=2000, fault_late="10s/2")
+    assert {row.symbol for row in held} == {"A"}
+    assert all(row.ordinal % 2 for row in held)
+    assert not any(row.ordinal % 2 for row in before)
+    assert max(row.ts_event for row in held) <= max(row.ts_event for row in before) + 5_000_000
+    assert {row.symbol for rows in rest for row in rows} == {"A", "C"}

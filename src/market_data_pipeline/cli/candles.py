@@ -48,10 +48,6 @@ class _Scale:
         """Return the half line of a price, rounded to the nearest."""
         return ((px - self.low) * (self.halves - 1) * 2 + (self.high - self.low)) // (2 * (self.high - self.low))
 
-    def price(self, half: int) -> int:
-        """Return the price in the middle of a half line."""
-        return self.low + half * (self.high - self.low) // (self.halves - 1)
-
 
 def draw(found: Found, width: int, height: int, *, colour: bool = True, ascii_only: bool = False) -> list[Text]:
     """Return the newest bars that fit as candles, with an axis of prices, one of times, and the volumes.

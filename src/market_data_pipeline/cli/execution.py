@@ -19,6 +19,7 @@ from market_data_pipeline.cli.options import Unfinished
 from market_data_pipeline.cli.progress import View, is_wanted, show_progress
 from market_data_pipeline.pipeline import PipelineBuilder, PipelineResult, PipelineSpec, StreamingPipeline
 from market_data_pipeline.pipeline.oneliner import first_setting
+from market_data_pipeline.settings.secrets import is_hidden
 
 CLEANUP_SEC = 2.0
 """How long a second signal waits for what cannot be interrupted, such as a write to a reader that does not read."""
@@ -119,8 +120,11 @@ def _roots(error: BaseException) -> Iterator[BaseException]:
 def _target(spec: PipelineSpec, builder: PipelineBuilder, index: int) -> str:
     """Return a sink as a one-liner writes it, without options."""
     sink = spec.sink[index]
-    key = first_setting(builder.host.component("sink", sink.name))
-    return f"{sink.name}:{sink.settings[key]}" if key in sink.settings else sink.name
+    found = builder.host.component("sink", sink.name)
+    key = first_setting(found)
+    if key is None or key not in sink.settings or is_hidden(found.resolve_settings(), (key,)):
+        return sink.name
+    return f"{sink.name}:{sink.settings[key]}"
 
 
 def _summary(run: _Run, reason: str, targets: list[str]) -> str:

@@ -14,6 +14,7 @@ from market_data_pipeline.errors import nearest
 if TYPE_CHECKING:
     from market_data_pipeline.pipeline import PipelineBuilder
     from market_data_pipeline.plugins import PluginHost
+    from market_data_pipeline.settings import LoadedSettings
 
 
 class Unfinished(Exception):
@@ -96,15 +97,39 @@ def plugin_host(*, no_plugins: bool) -> PluginHost:
     return PluginHost(policy=attrs.evolve(policy, no_plugins=policy.no_plugins or no_plugins))
 
 
-def pipeline_builder(*, no_plugins: bool) -> PipelineBuilder:
-    """Return what makes pipelines out of these plugins.
+def with_settings(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say which settings hold; they come as `settings` and `profile`."""
+    file = click.option("--settings", metavar="FILE", help="Take settings from that file, like MDP_SETTINGS.")
+    profile = click.option("--profile", metavar="NAME", help="Lay that profile of the file over it, like MDP__PROFILE.")
+    return file(profile(function))
+
+
+def pipeline_builder(*, no_plugins: bool, settings: str | None, profile: str | None) -> PipelineBuilder:
+    """Return what makes pipelines out of these plugins, with these settings.
+
+    Raises:
+        ConfigurationError: A variable or a setting is wrong.
+        PluginLoadError: A plugin that must be usable is not.
+    """
+    from market_data_pipeline.pipeline import PipelineBuilder
+    from market_data_pipeline.settings import load_settings
+
+    loaded = load_settings(settings, profile=profile)
+    host = settings_host(loaded, no_plugins=no_plugins)
+    host.check_required()
+    return PipelineBuilder(loaded, host=host)
+
+
+def settings_host(loaded: LoadedSettings, *, no_plugins: bool) -> PluginHost:
+    """Return the plugins that settings, environment and options allow.
 
     Raises:
         ConfigurationError: A variable is wrong.
-        PluginLoadError: One that must be usable is not.
     """
-    from market_data_pipeline.pipeline import PipelineBuilder
+    import attrs
 
-    host = plugin_host(no_plugins=no_plugins)
-    host.check_required()
-    return PipelineBuilder(host)
+    from market_data_pipeline.plugins import PluginHost
+    from market_data_pipeline.settings import plugin_policy
+
+    policy = plugin_policy(loaded.settings.plugins)
+    return PluginHost(policy=attrs.evolve(policy, no_plugins=policy.no_plugins or no_plugins))

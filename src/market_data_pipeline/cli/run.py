@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from market_data_pipeline.cli.options import common, pipeline_builder, seconds
+from market_data_pipeline.cli.options import common, pipeline_builder, seconds, with_settings
 from market_data_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     default="auto",
     help="What a terminal shows meanwhile; auto is full where there is room.",
 )
+@with_settings
 @common
 def run(
     *,
@@ -35,7 +36,7 @@ def run(
     dry_run: bool,
     as_json: bool,
     view: View,
-    no_plugins: bool,
+    **chosen: Any,
 ) -> None:
     """Run a pipeline until its source ends, a limit is reached, or Ctrl-C; what was read is written first.
 
@@ -45,16 +46,16 @@ def run(
       SOURCE[:SYMBOLS][?key=value&...] -> OPERATOR[:ARGUMENT][?...] -> SINK[:TARGET][?...]
       mdp run "synthetic:AAPL,MSFT?speed=max&count=1000 -> bars:1s -> parquet:./data"
     """  # noqa: D301 - click takes the character \b for "as it stands"
-    builder = pipeline_builder(no_plugins=no_plugins)
+    builder = pipeline_builder(**chosen)
     limits = {"duration_sec": duration, "count": count}
     spec = _load(pipeline, builder).model_copy(
         update={name: limit for name, limit in limits.items() if limit is not None}
     )
     if dry_run:
-        from market_data_pipeline.pipeline.specfile import dump_spec
+        from market_data_pipeline.pipeline.specfile import dump_spec, without_secrets
 
         builder.build(spec)
-        click.echo(dump_spec(spec), nl=False)
+        click.echo(dump_spec(without_secrets(spec, builder)), nl=False)
         return
     from market_data_pipeline.cli.execution import execute
 

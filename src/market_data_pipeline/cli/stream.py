@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from market_data_pipeline.cli.options import common, pipeline_builder, seconds
+from market_data_pipeline.cli.options import common, pipeline_builder, seconds, with_settings
 
 
 @click.command(short_help="Print the rows of a source.")
@@ -15,9 +17,10 @@ from market_data_pipeline.cli.options import common, pipeline_builder, seconds
     "--kinds", metavar="KINDS", help="quote, trade, bar, or several with commas; all that there are, if left out."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
+@with_settings
 @common
 def stream(
-    *, source: str, count: int | None, duration: float | None, kinds: str | None, as_json: bool, no_plugins: bool
+    *, source: str, count: int | None, duration: float | None, kinds: str | None, as_json: bool, **chosen: Any
 ) -> None:
     """Print the rows of a source, or what operators make of them, until it ends, a limit is reached, or Ctrl-C.
 
@@ -30,7 +33,7 @@ def stream(
     from market_data_pipeline.pipeline import parse_spec
     from market_data_pipeline.pipeline.oneliner import parse_oneliner
 
-    builder = pipeline_builder(no_plugins=no_plugins)
+    builder = pipeline_builder(**chosen)
     values = parse_oneliner(f"{source} -> console:{'json' if as_json else 'text'}", builder)
     if kinds is not None:
         values["kinds"] = kinds.split(",")

@@ -7,9 +7,11 @@ from market_data_pipeline.orchestration.runtime import PipelineRuntime
 from market_data_pipeline.orchestration.status import RuntimeStatus
 from market_data_pipeline.orchestration.stream import StreamStatus, TickStream
 from market_data_pipeline.orchestration.sync import SyncRuntime, SyncStream
+from market_data_pipeline.settings import PipelineRuntimeSettings
 
 __all__ = [
     "PipelineRuntime",
+    "PipelineRuntimeSettings",
     "RuntimeStatus",
     "SourceRegistry",
     "StreamStatus",

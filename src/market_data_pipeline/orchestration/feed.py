@@ -11,6 +11,7 @@ import anyio
 from market_data_pipeline.batcher import HybridBatcher
 from market_data_pipeline.channel import Channel, Policy
 from market_data_pipeline.contracts import Clock, Operator
+from market_data_pipeline.errors import ChannelFull, SinkError
 from market_data_pipeline.model import Batch, StreamItem
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.intake import Intake, Source
@@ -24,6 +25,7 @@ class Feed:
 
     Attributes:
         channel: What the reader has not fetched yet.
+        ended: Whether nothing more comes; the reader sees it no earlier than this says so.
         closed: Set when the source is closed.
         error: What the source raised; for the reader, behind the last row.
     """
@@ -31,6 +33,7 @@ class Feed:
     def __init__(self, source: Source, *, policy: Policy, clock: Clock) -> None:
         self.intake: Intake = Intake(source)
         self.channel: Channel = Channel(self.intake.name, clock, policy=policy)
+        self.ended: bool = False
         self.closed: anyio.Event = anyio.Event()
         self.error: BaseException | None = None
         self._scope = anyio.CancelScope()
@@ -54,6 +57,7 @@ class Feed:
         except FOREIGN as error:
             self.error = error
         finally:
+            self.ended = True
             self.channel.close()
             await self._close()
             self.closed.set()
@@ -85,7 +89,7 @@ class BarFeed(Feed):
         self._pipeline = StreamingPipeline(
             source=source, operator=operator, batcher=HybridBatcher(1, clock=ctx.clock), sink=self._sink, ctx=ctx
         )
-        self.intake = self._pipeline.intake
+        self.intake: Intake = self._pipeline.intake
 
     @property
     def received(self) -> int:
@@ -98,7 +102,12 @@ class BarFeed(Feed):
         return self.channel.dropped.copy()
 
     async def _flow(self) -> None:
-        await self._pipeline.run()
+        try:
+            await self._pipeline.run()
+        except SinkError as error:
+            if isinstance(error.__cause__, ChannelFull):  # the reader's doing, and no sink that he knows of
+                raise error.__cause__ from None
+            raise
 
     async def _close(self) -> None:
         """Do nothing: a pipeline closes its own parts."""

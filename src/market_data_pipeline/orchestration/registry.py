@@ -6,7 +6,8 @@ import os
 from pkgutil import resolve_name
 from typing import Any
 
-from market_data_pipeline.errors import PluginNotFound, nearest
+from market_data_pipeline.contracts import Capabilities
+from market_data_pipeline.errors import ConfigurationError, PluginNotFound, nearest
 from market_data_pipeline.plugins import GROUP, PluginHost, PluginPolicy, ProviderSpec, SourceSpec
 from market_data_pipeline.plugins.guard import describe
 
@@ -20,10 +21,17 @@ class SourceRegistry:
     def __init__(self, host: PluginHost | None = None) -> None:
         self._host = host or PluginHost(policy=PluginPolicy.from_environ(os.environ))
         self._classes: dict[str, Any] = {}
+        self._installed: set[str] = set()
 
     def register(self, name: str, cls: Any) -> None:
-        """Keep a class, or any factory, under a name; another one of that name is replaced."""
+        """Keep a class, or any factory, under a name; another one of that name is replaced.
+
+        Streams and pipelines of a runtime find what is in its registry, ahead of what is installed, if it says with
+        `capabilities` what it has. It is made as `cls(request, settings, services)` or, if it has
+        `get_historical_bars`, as the provider `cls(settings, services)`; it has no settings.
+        """
         self._classes[name] = cls
+        self._installed.discard(name)
 
     def load(self, name: str) -> Any:
         """Return the class of a name or of `"package.module:Class"`.
@@ -44,6 +52,23 @@ class SourceRegistry:
         except PluginNotFound as error:
             raise PluginNotFound(f"{error}; registered here: {nearest(name, self._classes)}", plugin=name) from None
 
+    def spec(self, name: str) -> ProviderSpec | SourceSpec | None:
+        """Return what streams and pipelines need of a class that is registered here; None where there is none.
+
+        Raises:
+            ConfigurationError: It does not say what it has.
+        """
+        cls = self._classes.get(name)
+        if cls is None or name in self._installed:
+            return None
+        capabilities = getattr(cls, "capabilities", None)
+        if not isinstance(capabilities, Capabilities):
+            raise ConfigurationError(
+                f"the class registered as {name!r} does not say what it has: give it capabilities = Capabilities(...)"
+            )
+        made = ProviderSpec if hasattr(cls, "get_historical_bars") else SourceSpec
+        return made(name=name, factory=cls, capabilities=capabilities, plugin="registry")
+
     def list_sources(self) -> list[str]:
         """Return the names that are registered here, sorted."""
         return sorted(self._classes)
@@ -62,7 +87,9 @@ class SourceRegistry:
         self._host.load_all()
         specs = {spec.name: spec for spec in (*self._host.providers(), *self._host.sources())}
         for name, spec in specs.items():
-            self._classes.setdefault(name, spec.resolve_factory())
+            if name not in self._classes:
+                self._classes[name] = spec.resolve_factory()
+                self._installed.add(name)
         return sorted(specs)
 
     def _find(self, name: str) -> ProviderSpec | SourceSpec:

@@ -6,9 +6,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from weakref import WeakSet
+
+import attrs
 
 from market_data_pipeline.channel import Policy
 from market_data_pipeline.contracts import BarsRequest, ChainRequest, StreamRequest
@@ -29,23 +32,28 @@ from market_data_pipeline.model import (
     to_px,
 )
 from market_data_pipeline.operator import SecondBarAggregator
+from market_data_pipeline.orchestration.builder import RuntimeBuilder
 from market_data_pipeline.orchestration.feed import BarFeed, Feed
 from market_data_pipeline.orchestration.queries import Queries
 from market_data_pipeline.orchestration.registry import SourceRegistry
 from market_data_pipeline.orchestration.status import RuntimeStatus
 from market_data_pipeline.orchestration.stream import TickStream, symbol_list
-from market_data_pipeline.pipeline.builder import PipelineBuilder
 from market_data_pipeline.pipeline.components import validated
 from market_data_pipeline.pipeline.context import PipelineContext
 from market_data_pipeline.pipeline.spec import PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult
-from market_data_pipeline.plugins import PluginHost, ProviderSpec, SourceSpec
+from market_data_pipeline.plugins import HookEvents, PluginHost, ProviderSpec, SourceSpec
+from market_data_pipeline.plugins.lifecycle import LifecycleState, Subject
 from market_data_pipeline.runners import PipelineService, Supervisor
+from market_data_pipeline.runners.configuration import Settings, settings_of
+from market_data_pipeline.settings import PipelineRuntimeSettings, plugin_policy
+from market_data_pipeline.settings.loading import provider_values
 from market_data_pipeline.source.adapter import PluginSource
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
 
 DEFAULT_PROVIDER = "synthetic"
+MAX_LATENESS_SEC = 86_400
 
 R = TypeVar("R", bound=Row)
 
@@ -59,12 +67,15 @@ class PipelineRuntime:
     work lives in a supervisor task of its own, so that neither cancellation nor a crash of one user reaches another.
 
     Attributes:
+        settings: What holds unless a call says otherwise.
+        data_dir: Where the sink `store` writes.
         registry: Source classes by name, for programs that register their own.
         service: Runs the pipelines.
     """
 
     def __init__(
         self,
+        settings: Settings = None,
         *,
         provider: str | None = None,
         provider_settings: Mapping[str, Any] | None = None,
@@ -74,21 +85,37 @@ class PipelineRuntime:
         """Prepare a runtime; nothing is loaded yet.
 
         Args:
-            provider: Where streams come from unless they say otherwise. None is "synthetic", with a warning each time.
-            provider_settings: Its settings.
-            host: The plugins to look in; those of this environment unless given.
+            settings: Settings; a mapping goes before those of environment and settings file, and None is those alone.
+            provider: Where streams come from unless they say otherwise; that of the settings unless given. Where
+                neither says one it is "synthetic", with a warning each time.
+            provider_settings: Its settings, in place of those that the settings have for it.
+            host: The plugins to look in; those of this environment that the settings allow, unless given.
             services: Clock and randomness for everything in it.
+
+        Raises:
+            ConfigurationError: A setting is wrong; one line for each mistake, with its place.
         """
-        self._provider = provider
-        self._provider_settings = dict(provider_settings or {})
-        self._pool = ProviderPool(services or ServiceFactory())
-        self._builder = PipelineBuilder(host, self._pool)
+        self.settings: PipelineRuntimeSettings = settings_of(settings)
+        self.data_dir: Path = self.settings.data_directory
+        self._provider = provider or self.settings.provider
+        self._provider_settings = provider_settings
+        self._host = host or PluginHost(policy=plugin_policy(self.settings.plugins))
+        self.registry: SourceRegistry = SourceRegistry(self._host)
+        self._pool = ProviderPool(services or ServiceFactory(), self._tell)
+        self._builder = RuntimeBuilder(self.settings, self.registry, host=self._host, pool=self._pool)
         self._feeds: set[Feed] = set()
         self._streams: WeakSet[TickStream[Any]] = WeakSet()
         self._since: int | None = None
-        self._supervisor = Supervisor("PipelineRuntime", closing=self._close)
-        self.registry: SourceRegistry = SourceRegistry(host)
-        self.service: PipelineService = PipelineService(builder=self._builder, supervisor=self._supervisor)
+        self._events: HookEvents | None = None
+        self._supervisor = Supervisor(
+            "PipelineRuntime", closing=self._close, ended=self._ended, beside=self._tell_plugins
+        )
+        self.service: PipelineService = PipelineService(
+            self.settings,
+            builder=self._builder,
+            supervisor=self._supervisor,
+            tell=self._tell,
+        )
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -98,8 +125,11 @@ class PipelineRuntime:
         Raises:
             ConfigurationError: It was started before.
         """
+        if self._events is None:
+            self._events = HookEvents(self._host, self._pool.services.clock)
         await self._supervisor.start()
         self._since = self._pool.services.clock.time_ns()
+        self._tell("runtime", "runtime", "started")
 
     async def shutdown(self) -> None:
         """Stop all pipelines gracefully, close all streams and providers, and return when that is done. Idempotent.
@@ -121,9 +151,24 @@ class PipelineRuntime:
         await self.shutdown()
 
     def _close(self) -> None:
+        self._tell("runtime", "runtime", "stopping")
         self.service.stop_all()
         for feed in self._feeds:
             feed.stop()
+
+    def _ended(self) -> None:
+        self._tell("runtime", "runtime", "ended")
+        if self._events is not None:
+            self._events.close()
+
+    async def _tell_plugins(self) -> None:
+        """Tell loaded plugins what happens, until all has ended."""
+        if self._events is not None:
+            await self._events.run()
+
+    def _tell(self, subject: Subject, name: str, state: LifecycleState, reason: str = "") -> None:
+        if self._events is not None:
+            self._events.publish(subject, name, state, reason)
 
     # --- streams ------------------------------------------------------------------------------------------------
 
@@ -177,6 +222,7 @@ class PipelineRuntime:
         source_priority: str | Sequence[str] | None = None,
         *,
         basis: Basis = "trade",
+        from_bars: bool = False,
         allowed_lateness_sec: float = 2.0,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -192,6 +238,7 @@ class PipelineRuntime:
             interval: How long a bar is, "1s" or longer.
             source_priority: Names of providers: the first that is installed and has such rows is taken.
             basis: "trade", or "bid", "ask" or "mid" of quotes.
+            from_bars: Make them of the provider's own bars, of that length or shorter, even if it has ticks.
             allowed_lateness_sec: How far a row may be behind the newest one and still count.
             provider: An installed provider or source; the runtime's own unless given.
             settings: Its settings; those given to the runtime if it is the runtime's own provider.
@@ -207,8 +254,15 @@ class PipelineRuntime:
         """
         operator = SecondBarAggregator(interval=interval, basis=basis)
         ticks: Kind = "trade" if basis == "trade" else "quote"
-        spec = self._choose(source_priority, provider, ticks, "bar")
-        source = self._source(spec, symbols, settings, ticks if ticks in spec.capabilities.kinds else "bar")
+        kinds: tuple[Kind, ...] = ("bar",) if from_bars else (ticks, "bar")
+        spec = self._choose(source_priority, provider, *kinds)
+        _check_policy(spec, on_full)
+        if not 0 <= allowed_lateness_sec <= MAX_LATENESS_SEC:
+            raise ConfigurationError(
+                f"is from 0 to {MAX_LATENESS_SEC:,} seconds, not {allowed_lateness_sec}", where="allowed_lateness_sec"
+            )
+        kind = next(kind for kind in kinds if kind in spec.capabilities.kinds)
+        source = self._source(spec, symbols, settings, kind)
         ctx = PipelineContext(
             pipeline_id=f"bars of {spec.name}",
             allowed_lateness_ns=round(allowed_lateness_sec * 1e9),
@@ -225,17 +279,14 @@ class PipelineRuntime:
         on_full: Policy,
         row_type: type[R],
     ) -> TickStream[R]:
+        _check_policy(spec, on_full)
         source = self._source(spec, symbols, settings, row_type.kind)
-        if on_full == "block" and not spec.capabilities.pausable:
-            raise ConfigurationError(
-                f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
-                where="on_full",
-            )
         return self._open(Feed(source, policy=on_full, clock=self._pool.services.clock), row_type)
 
     def _open(self, feed: Feed, row_type: type[R]) -> TickStream[R]:
         self._feeds.add(feed)
         self._supervisor.tasks.start_soon(self._run_feed, feed)
+        self._tell("stream", feed.intake.name, "started")
         stream = TickStream(feed, row_type)
         self._streams.add(stream)
         return stream
@@ -245,6 +296,7 @@ class PipelineRuntime:
             await feed.run()
         finally:
             self._feeds.discard(feed)
+            self._tell("stream", feed.intake.name, "failed" if feed.error else "ended", str(feed.error or ""))
 
     # --- questions ----------------------------------------------------------------------------------------------
 
@@ -360,6 +412,8 @@ class PipelineRuntime:
             CapabilityNotSupported: None of those that are installed has such rows.
         """
         self._supervisor.tasks  # noqa: B018 - not running is the first thing to say
+        if provider is not None and priority is not None:
+            raise ConfigurationError("name the source once: as provider, or in source_priority", where="provider")
         if provider is not None:
             priority = provider
         elif priority is None:
@@ -391,8 +445,9 @@ class PipelineRuntime:
         return PluginSource(spec, self._settings(spec, settings), request, self._pool)
 
     def _settings(self, spec: ProviderSpec | SourceSpec, given: Mapping[str, Any] | None) -> Any:
+        own = self._provider_settings if spec.name == (self._provider or DEFAULT_PROVIDER) else None
         if given is None:
-            given = self._provider_settings if spec.name == (self._provider or DEFAULT_PROVIDER) else {}
+            given = provider_values(self.settings, spec.name) if own is None else own
         return validated(spec, given, where=f"source {spec.name}")
 
     def _default_provider(self) -> str:
@@ -445,16 +500,28 @@ class PipelineRuntime:
 
     # --- status -------------------------------------------------------------------------------------------------
 
-    async def status(self) -> RuntimeStatus:
-        """Return how everything is now."""
+    def look(self) -> RuntimeStatus:
+        """Return how everything is now, without asking sources how far they are."""
         return RuntimeStatus(
             state=self._supervisor.state,
             since=self._since,
-            plugins={record.name: record.state for record in self._builder.host.records()},
+            plugins={record.name: record.state for record in self._host.records()},
             providers=self._pool.status(),
             streams=tuple(status for stream in self._streams if (status := stream.status).state == "open"),
-            pipelines=await self.service.statuses(),
+            pipelines=self.service.look(),
             errors=self.service.errors(),
+        )
+
+    async def status(self) -> RuntimeStatus:
+        """Return how everything is now."""
+        return attrs.evolve(self.look(), pipelines=await self.service.statuses())
+
+
+def _check_policy(spec: ProviderSpec | SourceSpec, on_full: Policy) -> None:
+    if on_full == "block" and not spec.capabilities.pausable:
+        raise ConfigurationError(
+            f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
+            where="on_full",
         )
 
 

@@ -54,7 +54,7 @@ class TickStream(Generic[R]):
     # --- reading ------------------------------------------------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[R]:
-        return _Iterator(self, self.next)
+        return _Iterator(self, self.next, self._rows)
 
     async def next(self) -> R:
         """Return the next row.
@@ -72,7 +72,7 @@ class TickStream(Generic[R]):
 
     def items(self) -> AsyncIterator[StreamItem]:
         """Return an iterator over batches and control events, as they came; it closes like that over rows."""
-        return _Iterator(self, self._next_or_rest)
+        return _Iterator(self, self._next_or_rest, deque())
 
     async def _next_or_rest(self) -> StreamItem:
         if self._rows and self._batch is not None:  # a batch of which some rows were read one by one
@@ -153,7 +153,7 @@ class TickStream(Generic[R]):
         """How it is now."""
         feed = self._feed
         state: Literal["open", "ended", "failed"] = "open"
-        if feed.closed.is_set():
+        if feed.ended:
             state = "ended" if feed.error is None else "failed"
         return StreamStatus(
             provider=feed.intake.name,
@@ -191,15 +191,18 @@ class TickStream(Generic[R]):
 class _Iterator(Generic[T]):
     """The iterator of one `async for`: when it is dropped, the source is closed."""
 
-    def __init__(self, stream: TickStream[Any], advance: Callable[[], Coroutine[Any, Any, T]]) -> None:
+    def __init__(self, stream: TickStream[Any], advance: Callable[[], Coroutine[Any, Any, T]], ready: deque[T]) -> None:
         self._stream = stream
         self._advance = advance
+        self._ready = ready
 
     def __aiter__(self) -> Self:
         return self
 
-    def __anext__(self) -> Coroutine[Any, Any, T]:
-        return self._advance()  # one coroutine a row, not two
+    async def __anext__(self) -> T:
+        if self._ready:
+            return self._ready.popleft()  # one coroutine a row, not two
+        return await self._advance()
 
     def __del__(self) -> None:
         self._stream.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +10,17 @@ from typing import Any
 from market_data_pipeline.contracts import Operator, StreamRequest
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Kind
-from market_data_pipeline.pipeline.components import make, validated
+from market_data_pipeline.pipeline.components import make
 from market_data_pipeline.pipeline.context import PipelineContext
+from market_data_pipeline.pipeline.defaults import Defaults
 from market_data_pipeline.pipeline.overrides import PipelineOverrides
 from market_data_pipeline.pipeline.spec import Component, PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, StreamingPipeline
-from market_data_pipeline.plugins import ComponentKind, PluginHost, PluginPolicy, ProviderSpec, SourceSpec
+from market_data_pipeline.plugins import ComponentKind, PluginHost, ProviderSpec, SourceSpec
+from market_data_pipeline.settings.loading import LoadedSettings
 from market_data_pipeline.settings.mistakes import explain
+from market_data_pipeline.settings.policy import plugin_policy
+from market_data_pipeline.settings.tree import PipelineRuntimeSettings
 from market_data_pipeline.source.adapter import PluginSource
 from market_data_pipeline.source.pool import ProviderPool
 
@@ -25,14 +28,28 @@ from market_data_pipeline.source.pool import ProviderPool
 class PipelineBuilder:
     """Builds pipelines out of specs. Pipelines of one builder share its providers and its clock."""
 
-    def __init__(self, host: PluginHost | None = None, pool: ProviderPool | None = None) -> None:
+    def __init__(
+        self,
+        config: PipelineRuntimeSettings | LoadedSettings | None = None,
+        *,
+        host: PluginHost | None = None,
+        pool: ProviderPool | None = None,
+    ) -> None:
+        """Prepare a builder; nothing is loaded yet.
+
+        Args:
+            config: What holds where a spec says nothing.
+            host: The plugins to look in; those of this environment that the settings allow, unless given.
+            pool: The providers to share.
+        """
+        self.defaults: Defaults = Defaults.of(config)
         self._given_host = host
         self._pool = pool or ProviderPool()
 
     @cached_property
     def host(self) -> PluginHost:
         """The plugins that names are looked up in; those of this environment unless others were given."""
-        return self._given_host or PluginHost(policy=PluginPolicy.from_environ(os.environ))
+        return self._given_host or PluginHost(policy=plugin_policy(self.defaults.config.plugins))
 
     def build(self, spec: PipelineSpec) -> StreamingPipeline:
         """Return a pipeline that is ready to run.
@@ -53,10 +70,12 @@ class PipelineBuilder:
                 pipeline_id=spec.pipeline_id,
                 duration_sec=spec.duration_sec,
                 count=spec.count,
-                allowed_lateness_ns=round(spec.allowed_lateness_sec * 1e9),
-                on_full=spec.on_full,
-                max_rows=spec.queue_rows,
-                drain_timeout_sec=spec.drain_timeout_sec,
+                allowed_lateness_ns=round(self.defaults.value(spec, "allowed_lateness_sec") * 1e9),
+                on_full=self.defaults.value(spec, "on_full"),
+                max_rows=self.defaults.value(spec, "queue_rows"),
+                max_bytes=self.defaults.config.pipeline.queue_bytes,
+                drain_timeout_sec=self.defaults.value(spec, "drain_timeout_sec"),
+                commit_sec=self.defaults.config.pipeline.commit_sec,
                 clock=self._pool.services.clock,
             ),
         )
@@ -78,11 +97,11 @@ class PipelineBuilder:
 
     def _component(self, kind: ComponentKind, component: Component) -> Any:
         spec = self.host.component(kind, component.name)
-        return make(spec, component.settings, where=f"{kind} {component.name}")
+        return make(spec, self.defaults.check(kind, spec, component))
 
     def _source(self, spec: PipelineSpec, operators: list[Operator]) -> PluginSource:
         found = self.find_source(spec.source.name)
-        settings = validated(found, spec.source.settings, where=f"source {found.name}")
+        settings = self.defaults.check("source", found, spec.source)
         kinds = self._kinds(spec, found, operators[0] if operators else None)
         request = StreamRequest(symbols=spec.symbols, kinds=kinds)
         return PluginSource(found, settings, request, self._pool)
@@ -150,7 +169,7 @@ def create_pipeline(
             "overrides": overrides,
         }
     )
-    return PipelineBuilder(host).build(spec)
+    return PipelineBuilder(host=host).build(spec)
 
 
 def parse_spec(values: Mapping[str, Any], *, where: str | Path = "") -> PipelineSpec:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from market_data_pipeline.plugins import ComponentSpec
 from market_data_pipeline.settings.validation import validated
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 __all__ = ["make", "validated"]
 
 
-def make(spec: ComponentSpec, values: Mapping[str, Any], *, where: str) -> Any:
-    """Return a new component of a spec.
-
-    Raises:
-        ConfigurationError: Its settings are wrong.
-    """
-    settings = validated(spec, values, where=where)
+def make(spec: ComponentSpec, settings: BaseModel | None) -> Any:
+    """Return a new component of a spec, made with the fields of its settings."""
     factory = spec.resolve_factory()
     return factory(
         **({} if settings is None else {name: getattr(settings, name) for name in type(settings).model_fields})

@@ -6,15 +6,18 @@ percent-decoded, and `+` stays `+`. Which names there are and which options they
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import unquote
 
 import attrs
 
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.pipeline.builder import PipelineBuilder
-from market_data_pipeline.pipeline.components import validated
+from market_data_pipeline.pipeline.spec import Component
 from market_data_pipeline.plugins import Spec
+from market_data_pipeline.settings.secrets import is_hidden
+from market_data_pipeline.settings.shape import types_at
+from market_data_pipeline.settings.variables import variable
 
 FORM = "SOURCE[:SYMBOLS][?key=value&...] -> OPERATOR[:ARGUMENT] -> SINK[:TARGET]"
 
@@ -79,7 +82,7 @@ def _source(stage: _Stage, builder: PipelineBuilder) -> dict[str, Any]:
     if stage.argument:
         values["symbols"] = [symbol.strip() for symbol in stage.argument.split(",")]
     found = builder.find_source(stage.name)
-    return {"source": {"name": stage.name, "settings": _typed(found, options, f"source {stage.name}")}, **values}
+    return {"source": {"name": stage.name, "settings": _typed("source", found, options, builder)}, **values}
 
 
 def _component(kind: Any, stage: _Stage, builder: PipelineBuilder) -> dict[str, Any]:
@@ -93,7 +96,7 @@ def _component(kind: Any, stage: _Stage, builder: PipelineBuilder) -> dict[str, 
         if key in options:
             raise ConfigurationError(f"{key!r} is given twice: behind the colon and as an option", where=where)
         options = {key: stage.argument, **options}
-    return {"name": stage.name, "settings": _typed(found, options, where)}
+    return {"name": stage.name, "settings": _typed(kind, found, options, builder)}
 
 
 def first_setting(spec: Spec) -> str | None:
@@ -106,24 +109,19 @@ def first_setting(spec: Spec) -> str | None:
     return None if model is None else next(iter(model.model_fields), None)
 
 
-def _typed(spec: Spec, options: dict[str, str], where: str) -> dict[str, Any]:
+def _typed(kind: Any, spec: Spec, options: dict[str, str], builder: PipelineBuilder) -> dict[str, Any]:
     """Return options as JSON and YAML hold them: a number as a number, a time as int ns."""
     model = spec.resolve_settings()
     for key in options:
-        if model is not None and key in model.model_fields and _is_secret(model.model_fields[key].annotation):
-            raise ConfigurationError(
-                f"{key!r} is a secret, and command lines are kept and seen: write it in a spec file that only you can "
-                "read, and run that",
-                where=where,
+        if types_at(model, (key,)) and is_hidden(model, (key,)):
+            instead = f"set the environment variable {variable(('providers', spec.name, key))}, or " * (
+                kind == "source"
             )
-    settings = validated(spec, options, where=where)
+            raise ConfigurationError(
+                f"{key!r} is a secret, and command lines are kept and seen: {instead}write {{env: NAME}} or "
+                "{file: PATH} for it in a spec file, and run that",
+                where=f"{kind} {spec.name}",
+            )
+    settings = builder.defaults.check(kind, spec, Component(name=spec.name, settings=options))
     typed = {} if settings is None else settings.model_dump(mode="json", by_alias=True)
     return {key: text if typed.get(key) is None else typed[key] for key, text in options.items()}
-
-
-def _is_secret(annotation: Any) -> bool:
-    from pydantic import SecretBytes, SecretStr
-
-    return any(annotation is secret for secret in (SecretBytes, SecretStr)) or any(
-        map(_is_secret, get_args(annotation))
-    )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Kind
 from market_data_pipeline.pipeline.overrides import PipelineOverrides, Stage
+from market_data_pipeline.settings.secrets import redacted
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 
@@ -23,7 +24,13 @@ class Component(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="The name under which a plugin registered it.", min_length=1)
-    settings: dict[str, Any] = Field(default_factory=dict, description="Its settings, checked by its own model.")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="Its settings, checked by its own model."
+    )
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        yield "name", self.name
+        yield "settings", redacted(None, self.settings)  # which of it is secret, its own model knows
 
 
 def _component(value: object) -> object:
@@ -115,7 +122,9 @@ class PipelineSpec(BaseModel):
         if self.overrides is not None:
             for override, stage, setting, value in self.overrides.settings():
                 self._set(override, stage, setting, value)
-            self.__dict__.update(self.overrides.fields(), overrides=None)
+            fields = self.overrides.fields()
+            self.__dict__.update(fields, overrides=None)
+            self.model_fields_set.update(fields)
         return self
 
     def _set(self, override: str, stage: Stage, setting: str, value: Any) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from market_data_pipeline.errors import ConfigurationError, PluginError
 from market_data_pipeline.pipeline.builder import PipelineBuilder
-from market_data_pipeline.pipeline.components import validated
 from market_data_pipeline.pipeline.spec import Component, PipelineSpec
+from market_data_pipeline.plugins import Spec
 from market_data_pipeline.settings.document import Document, read_document
 from market_data_pipeline.settings.mistakes import explain
+from market_data_pipeline.settings.secrets import redacted
 from market_data_pipeline.settings.shape import Location
 
 
@@ -50,6 +51,22 @@ def dump_spec(spec: PipelineSpec) -> str:
     return text.getvalue()
 
 
+def without_secrets(spec: PipelineSpec, builder: PipelineBuilder) -> PipelineSpec:
+    """Return a spec to show: a secret that is written out in it is masked, and a reference to one stays."""
+
+    def shown(kind: Any, component: Component) -> Component:
+        model = _find(kind, component, builder).resolve_settings()
+        return component.model_copy(update={"settings": redacted(model, component.settings) if model else {}})
+
+    stages = {
+        "source": shown("source", spec.source),
+        "operator": tuple(shown("operator", one) for one in spec.operator),
+        "batcher": shown("batcher", spec.batcher),
+        "sink": tuple(shown("sink", one) for one in spec.sink),
+    }
+    return spec.model_copy(update={name: stage for name, stage in stages.items() if name in spec.model_fields_set})
+
+
 def _components(spec: PipelineSpec) -> Iterator[tuple[Any, Location, Component]]:
     yield "source", ("source",), spec.source
     for index, operator in enumerate(spec.operator):
@@ -59,15 +76,20 @@ def _components(spec: PipelineSpec) -> Iterator[tuple[Any, Location, Component]]
         yield "sink", ("sink", index), sink
 
 
+def _find(kind: Any, component: Component, builder: PipelineBuilder) -> Spec:
+    if kind == "source":
+        return builder.find_source(component.name)
+    return builder.host.component(kind, component.name)
+
+
 def _check(kind: Any, location: Location, component: Component, document: Document, builder: PipelineBuilder) -> None:
-    name = component.name
     try:
-        found = builder.find_source(name) if kind == "source" else builder.host.component(kind, name)
+        found = _find(kind, component, builder)
     except PluginError as error:
         where = document.find((*location, "name"))
         raise type(error)(f"{where}: {error}", plugin=error.plugin) from error.__cause__
 
-    def place(inner: Location) -> str:
+    def own(inner: Location) -> str:
         return document.find((*location, "settings", *inner))
 
-    validated(found, component.settings, where=f"{kind} {name}", place=place)
+    builder.defaults.check(kind, found, component, own)

@@ -174,8 +174,8 @@ class StreamingPipeline:
             self._opening.cancel()
         self.intake.stop()
 
-    async def status(self) -> PipelineStatus:
-        """Return how it is now."""
+    def look(self) -> PipelineStatus:
+        """Return how it is now, without asking the source: `progress` is known only where rows are counted."""
         return PipelineStatus(
             tenant_id=self.ctx.tenant_id,
             pipeline_id=self.ctx.pipeline_id,
@@ -183,14 +183,16 @@ class StreamingPipeline:
             ledger=self.ledger,
             watermark=self._entry.watermark,
             ts_recv=self._entry.ts_recv,
-            progress=await self._progress(),
+            progress=min(1.0, self.intake.received / self.ctx.count) if self.ctx.count else None,
             events=tuple(self._events),
         )
 
-    async def _progress(self) -> float | None:
-        if self.ctx.count:
-            return min(1.0, self.intake.received / self.ctx.count)
-        return await self.intake.progress() if self.state == "running" else None
+    async def status(self) -> PipelineStatus:
+        """Return how it is now."""
+        if self.ctx.count or self.state != "running":
+            return self.look()
+        progress = await self.intake.progress()
+        return attrs.evolve(self.look(), progress=progress)
 
     async def _open(self) -> None:
         for output in self._outputs:

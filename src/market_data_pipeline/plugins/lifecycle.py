@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
 import attrs
 
-__all__ = ["STATES", "LifecycleEvent", "LifecycleState", "Subject"]
+__all__ = ["STATES", "LifecycleEvent", "LifecycleState", "Subject", "Tell"]
 
 Subject: TypeAlias = Literal["plugin", "provider", "stream", "pipeline", "runtime"]
 
 LifecycleState: TypeAlias = Literal["loaded", "started", "stopping", "ended", "failed"]
+
+Tell: TypeAlias = Callable[[Subject, str, LifecycleState, str], None]
+"""Takes a change of state: subject, name, state, reason."""
 
 STATES: Final[Mapping[Subject, tuple[LifecycleState, ...]]] = {
     "plugin": ("loaded", "failed"),

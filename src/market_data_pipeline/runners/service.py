@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import anyio
 import attrs
@@ -13,6 +13,8 @@ from market_data_pipeline.errors import ConfigurationError, MarketDataError, nea
 from market_data_pipeline.pipeline.builder import PipelineBuilder
 from market_data_pipeline.pipeline.spec import PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult, PipelineStatus, StreamingPipeline
+from market_data_pipeline.plugins.lifecycle import Tell
+from market_data_pipeline.runners.configuration import Settings, settings_of
 from market_data_pipeline.runners.supervisor import Supervisor
 from market_data_pipeline.source.guard import FOREIGN
 
@@ -34,6 +36,9 @@ class _Job:
         if isinstance(self.pipeline, StreamingPipeline):
             self.pipeline.stop()
 
+    def look(self) -> PipelineStatus:
+        return self.pipeline.look() if isinstance(self.pipeline, StreamingPipeline) else self.pipeline
+
     async def status(self) -> PipelineStatus:
         return await self.pipeline.status() if isinstance(self.pipeline, StreamingPipeline) else self.pipeline
 
@@ -47,24 +52,30 @@ class PipelineService:
 
     def __init__(
         self,
-        config: Any = None,
+        config: Settings = None,
         *,
         builder: PipelineBuilder | None = None,
         supervisor: Supervisor | None = None,
-        max_concurrent_pipelines: int = 10,
+        max_concurrent_pipelines: int | None = None,
+        tell: Tell = lambda *_: None,
     ) -> None:
         """Prepare a service; nothing runs yet.
 
         Args:
-            config: Settings, for the builder, unless one is given.
+            config: Settings; a mapping goes before those of environment and settings file, and None is those alone.
             builder: Makes pipelines out of specs.
             supervisor: Owns the tasks; one of its own unless given, and then started and stopped by who gave it.
-            max_concurrent_pipelines: One more than so many is refused.
+            max_concurrent_pipelines: One more than so many is refused; as the settings say, unless given.
+            tell: Hears when a pipeline starts, is stopped, has ended or failed.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
         """
-        del config
-        self._builder = builder or PipelineBuilder()
+        settings = settings_of(config)
+        self._builder = builder or PipelineBuilder(settings)
         self._supervisor = supervisor or Supervisor("PipelineService", closing=self.stop_all)
-        self._most = max_concurrent_pipelines
+        self._most = max_concurrent_pipelines or settings.max_concurrent_pipelines
+        self._tell = tell
         self._jobs: dict[str, _Job] = {}
 
     async def start(self) -> None:
@@ -110,6 +121,7 @@ class PipelineService:
         pipeline = self._builder.build(spec)
         self._forget(key)
         self._jobs[key] = job = _Job(pipeline)
+        self._tell("pipeline", key, "started", "")
         tasks.start_soon(self._run, key, job, pipeline)
         return key
 
@@ -132,7 +144,7 @@ class PipelineService:
             ConfigurationError: There is no such pipeline.
         """
         job = self._job(key)
-        job.stop()
+        self._stop(key, job)
         await job.finished.wait()
         if self._jobs.get(key) is job:
             del self._jobs[key]
@@ -147,7 +159,7 @@ class PipelineService:
             ConfigurationError: There is no such pipeline.
             MarketDataError: The pipeline failed.
         """
-        self._job(key).stop()
+        self._stop(key, self._job(key))
         return await self.wait_pipeline(key)
 
     async def wait_pipeline(self, key: str) -> PipelineResult:
@@ -168,6 +180,10 @@ class PipelineService:
             raise ConfigurationError(f"pipeline {key} was cancelled with its runtime")
         return job.result
 
+    def look(self) -> dict[str, PipelineStatus]:
+        """Return how each pipeline is, as `statuses` does, without asking sources how far they are."""
+        return {key: job.look() for key, job in self._jobs.items()}
+
     async def statuses(self) -> dict[str, PipelineStatus]:
         """Return how each pipeline is, by key; those that ended too, the last 100."""
         return {key: await job.status() for key, job in self._jobs.items()}
@@ -178,7 +194,12 @@ class PipelineService:
 
     def stop_all(self) -> None:
         """Ask every pipeline to stop gracefully."""
-        for job in self._jobs.values():
+        for key, job in self._jobs.items():
+            self._stop(key, job)
+
+    def _stop(self, key: str, job: _Job) -> None:
+        if not job.finished.is_set():
+            self._tell("pipeline", key, "stopping", "")
             job.stop()
 
     def _job(self, key: str) -> _Job:
@@ -196,6 +217,7 @@ class PipelineService:
         finally:
             job.pipeline = await pipeline.status()
             job.finished.set()
+            self._tell("pipeline", key, "failed" if job.error else "ended", str(job.error or ""))
 
     def _forget(self, key: str) -> None:
         """Forget the pipeline of that key, and the oldest of too many that have ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Generic, Literal, TypeVar
 
 import anyio
@@ -45,16 +45,27 @@ class Supervisor:
         state: "new", "running" or "closed".
     """
 
-    def __init__(self, owner: str, *, closing: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        owner: str,
+        *,
+        closing: Callable[[], None],
+        ended: Callable[[], None] = lambda: None,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         """Prepare it; nothing runs yet.
 
         Args:
             owner: The class it is for, for messages.
             closing: Told when the end begins: asks what runs to end.
+            ended: Told when all has ended: asks `beside` to end.
+            beside: Runs beside all else, and until all else has ended.
         """
         self.state: Literal["new", "running", "closed"] = "new"
         self._owner = owner
         self._on_closing = closing
+        self._on_end = ended
+        self._beside = beside
         self._closing = anyio.Event()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._task: asyncio.Task[None] | None = None
@@ -137,6 +148,15 @@ class Supervisor:
         return call.answers[0]
 
     async def _run(self, ready: anyio.Event) -> None:
+        async with anyio.create_task_group() as outer:
+            if self._beside is not None:
+                outer.start_soon(self._beside)
+            try:
+                await self._own(ready)
+            finally:
+                self._on_end()
+
+    async def _own(self, ready: anyio.Event) -> None:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             ready.set()

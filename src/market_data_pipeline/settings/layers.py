@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -41,12 +41,10 @@ class Layers:
         self._put(self.values, values, origin, ())
 
     def origin(self, location: Location) -> Origin | None:
-        """Return where the value at a location comes from, or the first one around or inside of it."""
-        for depth in range(len(location), 0, -1):
-            for other, origin in self.origins.items():
-                if other[:depth] == location[:depth]:
-                    return origin
-        return None
+        """Return where the value at a location comes from: the one around it, or else the first one inside of it."""
+        around = (origin for other, origin in self.origins.items() if other == location[: len(other)])
+        inside = (origin for other, origin in self.origins.items() if other[: len(location)] == location)
+        return next(around, None) or next(inside, None)
 
     def _put(
         self, under: dict[str, Any], over: Mapping[str, Any], origin: Callable[[Location], Origin], at: Location
@@ -71,6 +69,16 @@ class Layers:
 def is_mapping(value: object) -> bool:
     """Return whether a value is merged, key by key, with what lies under it."""
     return isinstance(value, Mapping) and not is_reference(value)
+
+
+def flattened(values: Mapping[str, Any], at: Location = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield all values that are no mappings, with their locations; a secret's reference is one value."""
+    for key, value in values.items():
+        here = (*map(str, at), key)
+        if is_mapping(value):
+            yield from flattened(value, here)
+        else:
+            yield here, value
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 from pydantic import ValidationError
 
 from market_data_pipeline.errors import ConfigurationError, nearest
-from market_data_pipeline.plugins import Spec
 from market_data_pipeline.settings.document import Document, read_document
-from market_data_pipeline.settings.layers import Layer, Layers, Origin
+from market_data_pipeline.settings.layers import Layers, Origin
 from market_data_pipeline.settings.mistakes import Place, mistakes, placed
 from market_data_pipeline.settings.shape import Location
 from market_data_pipeline.settings.tree import QUIET, PipelineRuntimeSettings, SettingsFile
-from market_data_pipeline.settings.validation import check
 from market_data_pipeline.settings.variables import PREFIX, parsed, variables
 
 FILE_VARIABLE: Final = "MDP_SETTINGS"
+T = TypeVar("T")
+FORM: Final = "settings are written as lines of `key: value`"
 MAX_SHOWN: Final = 100
 """So many mistakes are named."""
 
@@ -39,11 +39,6 @@ class LoadedSettings:
         """Return where the value at a location comes from."""
         return self._layers.origin(location) or Origin("default")
 
-    def mistakes(self, spec: Spec) -> list[str]:
-        """Return what is wrong with the settings of a provider or source, each with its place."""
-        found = check(spec, provider_values(self.settings, spec.name))[1]
-        return placed(found, lambda location: str(self.origin(("providers", spec.name, *location))))
-
 
 def load_settings(
     path: str | Path | None = None,
@@ -60,23 +55,29 @@ def load_settings(
         environ: The environment; that of this process unless given.
         overrides: Settings that go before all others.
 
+    Returns:
+        The settings, and where each of them comes from.
+
     Raises:
         ConfigurationError: Something is wrong: one line for each mistake, with its place.
     """
     environ = os.environ if environ is None else environ
-    overrides = dict(overrides or {}) | ({} if profile is None else {"profile": profile})
+    chosen: dict[str, Any] = {} if profile is None else {"profile": profile}
+    overrides = {**(overrides or {}), **chosen}
     found: list[str] = []
     layers, top = Layers(), Layers()
     _put_variables(top, environ, found)
     if _right(PipelineRuntimeSettings, overrides, lambda _: "call", found):
         top.put(overrides, lambda _: Origin("call"))
     if path := path or environ.get(FILE_VARIABLE):
-        _put_file(layers, read_document(path, form="settings are written as lines of `key: value`"), top, found)
+        _put_file(layers, read_document(path, form=FORM), top, found)
     elif name := top.values.get("profile"):
-        found.append(f"{top.origin(('profile',))}: there is no file that has a profile {name!r}: name one by --settings")
+        found.append(
+            f"{top.origin(('profile',))}: there is no file that has a profile {name!r}: name one by --settings"
+        )
     if found:
-        raise ConfigurationError(_listed(found))
-    layers.put(_canonical(top.values, layers), partial(_origin_of, top))
+        raise ConfigurationError(listed(found))
+    _put_top(layers, top)
     settings = PipelineRuntimeSettings.model_validate(layers.values)
     return LoadedSettings(settings, {".".join(map(str, key)): origin for key, origin in layers.origins.items()}, layers)
 
@@ -114,17 +115,24 @@ def _put_variables(layers: Layers, environ: Mapping[str, str], found: list[str])
         if not all(location):
             found.append(f"{name}: a part of the name is empty: write {PREFIX}SECTION__KEY")
             continue
-        values: Any = text
-        for part in reversed(location):
-            values = {part: values}
-        values = parsed(PipelineRuntimeSettings, values) if location[0] != "providers" else values
-        if _right(PipelineRuntimeSettings, values, lambda _, name=name: name, found):
-            layers.put(values, lambda _, name=name: Origin("environment", name))
+        values = _nested(location, text)
+        if location[0] != "providers":  # whose models are not known here
+            values = parsed(PipelineRuntimeSettings, values)
+        origin = Origin("environment", name)
+        if _right(PipelineRuntimeSettings, values, partial(_always, name), found):
+            layers.put(values, partial(_always, origin))
 
 
-def _right(
-    model: type[PipelineRuntimeSettings], values: Mapping[str, Any], place: Place, found: list[str]
-) -> bool:
+def _nested(location: Location, value: Any) -> dict[str, Any]:
+    key, *inner = location
+    return {str(key): _nested(tuple(inner), value) if inner else value}
+
+
+def _always(what: T, _location: Location) -> T:
+    return what
+
+
+def _right(model: type[PipelineRuntimeSettings], values: Mapping[str, Any], place: Place, found: list[str]) -> bool:
     """Return whether a layer by itself is right; add its mistakes to those that were found."""
     try:
         model.model_validate(values, context=QUIET)
@@ -134,20 +142,21 @@ def _right(
     return True
 
 
-def _canonical(values: Mapping[str, Any], lower: Layers) -> Mapping[str, Any]:
-    """Return values in which the name of a provider is as the file writes it: a variable has no `-` in its name."""
-    names = {name.replace("-", "_"): name for name in lower.values.get("providers") or ()}
-    providers = values.get("providers")
-    if not providers:
-        return values
-    return {**values, "providers": {names.get(name, name): inner for name, inner in providers.items()}}
+def _put_top(layers: Layers, top: Layers) -> None:
+    """Put on top what the environment and the call say; a variable writes the `-` of a provider's name as `_`."""
+    values = dict(top.values)
+    given = values.pop("providers", None) or {}
+    layers.put(values, top.origins.__getitem__)
+    names = {name.replace("-", "_"): name for name in (*(layers.values.get("providers") or ()), *given) if "-" in name}
+    for name, inner in given.items():
+        layers.put({"providers": {names.get(name, name): inner}}, partial(_origin_in, top, name))
 
 
-def _origin_of(layers: Layers, location: Location) -> Origin:
-    return layers.origins.get(location) or layers.origin(location) or Origin("call")
+def _origin_in(top: Layers, name: str, location: Location) -> Origin:
+    return top.origins["providers", name, *location[2:]]
 
 
-def _listed(found: Iterable[str]) -> str:
-    lines = list(found)
+def listed(lines: Sequence[str]) -> str:
+    """Return mistakes as one text, one a line, unless there are too many."""
     more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
-    return "\n".join(lines[:MAX_SHOWN] + more)
+    return "\n".join([*lines[:MAX_SHOWN], *more])

@@ -77,4 +77,3 @@ def _explain(location: Location, several: Sequence[Any], model: type[BaseModel],
 def _keys(model: type[BaseModel], location: Location) -> Collection[str]:
     """Return the keys that a mapping at a location can have; none where that cannot be told."""
     return next((one.model_fields for one in models(types_at(model, location))), ())
-

@@ -1,13 +1,14 @@
 """Secrets: given by reference, and never shown.
 
-What a model declares as `SecretStr` or `SecretBytes` may be written as `{env: NAME}` or `{file: PATH}`. What it declares
-so, or with `repr=False`, is in no message.
+What a model declares as `SecretStr` or `SecretBytes` may be written as `{env: NAME}` or `{file: PATH}`. What it
+declares so, or with `repr=False`, is in no message.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 from collections.abc import Mapping
 from functools import cache
@@ -15,18 +16,22 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from market_data_pipeline.errors import ConfigurationError
-from market_data_pipeline.settings.shape import Location, alternatives, field_of, leaves, models, types_at
+from market_data_pipeline.settings.shape import Location, alternatives, field_of, is_list, leaves, models, types_at
 
 MASK: Final = "**********"
 """What stands for a secret wherever one would be shown; pydantic writes the same."""
 MAX_BYTES: Final = 65_536
 
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _log = logging.getLogger("market_data_pipeline.settings")
 
 
 def is_reference(value: object) -> bool:
     """Return whether a value has the form `{env: NAME}` or `{file: PATH}`."""
-    return isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in {"env", "file"}
+    if not (isinstance(value, Mapping) and len(value) == 1):
+        return False
+    ((kind, name),) = value.items()
+    return isinstance(name, str) and bool(_NAME.fullmatch(name) if kind == "env" else name and kind == "file")
 
 
 def is_secret(annotation: Any) -> bool:
@@ -37,12 +42,12 @@ def is_secret(annotation: Any) -> bool:
 
 
 def is_hidden(model: Any, location: Location) -> bool:
-    """Return whether what is at a location of a model must not be shown: a secret is above, at or below it."""
-    return any(
-        is_secret(one) or _is_unshown(one, location[depth : depth + 1])
-        for depth in range(len(location))
-        for one in types_at(model, location[:depth])
-    ) or any(_holds_secret(one, frozenset()) for one in types_at(model, location))
+    """Return whether what is at a location of a model must not be shown.
+
+    A secret is above, at or below it; or the model knows of nothing there, so that it may be a secret misplaced.
+    """
+    found = types_at(model, location)
+    return not found or any(_holds_secret(one, frozenset()) for one in found) or _is_in_secret(model, location)
 
 
 def resolved(model: Any, values: Any, *, environ: Mapping[str, str] = os.environ) -> tuple[Any, dict[Location, str]]:
@@ -54,14 +59,16 @@ def resolved(model: Any, values: Any, *, environ: Mapping[str, str] = os.environ
             try:
                 return _read(value, environ)
             except ConfigurationError as error:
-                mistakes[at] = str(error)
+                mistakes[at] = f"{'.'.join(map(str, at))}: {error}"
                 return MASK
         if isinstance(value, Mapping):
             return {key: resolve(part, (*at, key)) for key, part in value.items()}
-        if isinstance(value, list | tuple):
+        if is_list(value):
             return [resolve(part, (*at, index)) for index, part in enumerate(value)]
         if value == MASK and any(map(is_secret, types_at(model, at))):
-            mistakes[at] = "this only stands for a secret: write {env: NAME} or {file: PATH}"
+            mistakes[at] = (
+                f"{'.'.join(map(str, at))}: this only stands for a secret: write {{env: NAME}} or {{file: PATH}}"
+            )
         return value
 
     return resolve(values, ()), mistakes
@@ -69,11 +76,11 @@ def resolved(model: Any, values: Any, *, environ: Mapping[str, str] = os.environ
 
 def redacted(model: Any, values: Any, at: Location = ()) -> Any:
     """Return plain data without its secrets; references stay. Without a model any text may be one."""
-    if is_reference(values):
+    if is_reference(values) and (model is None or any(map(is_secret, types_at(model, at)))):
         return values
     if isinstance(values, Mapping):
         return {key: redacted(model, part, (*at, key)) for key, part in values.items()}
-    if isinstance(values, list | tuple):
+    if is_list(values):
         return [redacted(model, part, (*at, index)) for index, part in enumerate(values)]
     hidden = not isinstance(values, bool | int | float | None) if model is None else is_hidden(model, at)
     return MASK if hidden and values is not None else values
@@ -93,7 +100,16 @@ def plain_secrets(model: Any, values: Any) -> list[Location]:
 def secret_texts(model: Any, values: Any) -> set[str]:
     """Return the texts in some values that must not be shown; of three characters or less none is a secret."""
     texts = ((at, value) for at, value in leaves(values) if isinstance(value, str) and len(value) > 3)  # noqa: PLR2004
-    return {value for at, value in texts if is_hidden(model, at)}
+    # A text where a model may be, in which there are secrets, is the short form of that: a name.
+    return {value for at, value in texts if not types_at(model, at) or _is_in_secret(model, at)}
+
+
+def _is_in_secret(model: Any, location: Location) -> bool:
+    return any(map(is_secret, types_at(model, location))) or any(
+        is_secret(one) or _is_unshown(one, location[depth : depth + 1])
+        for depth in range(len(location))
+        for one in types_at(model, location[:depth])
+    )
 
 
 def _is_unshown(model: Any, keys: Location) -> bool:
@@ -114,8 +130,6 @@ def _holds_secret(annotation: Any, seen: frozenset[Any]) -> bool:
 
 def _read(reference: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     ((kind, name),) = reference.items()
-    if not isinstance(name, str) or not name:
-        raise ConfigurationError(f"{kind} must be followed by a name: write {{{kind}: NAME}}")
     if kind == "file":
         return _read_file(Path(name))
     if not environ.get(name):

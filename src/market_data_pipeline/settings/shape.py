@@ -47,11 +47,26 @@ def field_of(model: type[BaseModel], key: int | str) -> FieldInfo | None:
 
 def leaves(value: Any, at: Location = ()) -> Iterator[tuple[Location, Any]]:
     """Yield all values inside of plain data that are neither mappings nor lists, with their locations."""
-    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list | tuple) else ()
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if is_list(value) else ()
     if not parts:
         yield at, value
     for key, part in parts:
         yield from leaves(part, (*at, key))
+
+
+def is_list(value: Any) -> bool:
+    """Return whether a value is what YAML and Python write as a list."""
+    return type(value) in {list, tuple}
+
+
+def is_in(location: Location, values: Any) -> bool:
+    """Return whether there is something at a location of plain data."""
+    for part in location:
+        try:
+            values = values[part]
+        except (LookupError, TypeError):
+            return False
+    return bool(location)
 
 
 def _inside(outer: Any, part: int | str) -> Iterator[Any]:

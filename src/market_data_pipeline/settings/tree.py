@@ -39,7 +39,8 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _filled(value: object) -> object:
-    return {} if value is None else value
+    nothing: dict[str, Any] = {}
+    return nothing if value is None else value
 
 
 class _Section(BaseModel):
@@ -67,8 +68,8 @@ class PipelineSettings(_Section):
     )
     drain_timeout_sec: Seconds = Field(default=20.0, description="How long a graceful stop may take.")
     commit_sec: Seconds = Field(default=60.0, description="How often the sinks of a live source commit.")
-    max_rows: Positive = Field(default=100_000, description="How many rows wait between source and operators.")
-    max_bytes: Positive = Field(default=64 * 2**20, description="How many bytes wait between source and operators.")
+    queue_rows: Positive = Field(default=100_000, description="How many rows wait between source and operators.")
+    queue_bytes: Positive = Field(default=64 * 2**20, description="How many bytes wait between source and operators.")
     batch: Annotated[BatchSettings, BeforeValidator(_filled)] = Field(
         default=BatchSettings(), description="When rows go on to the sink."
     )

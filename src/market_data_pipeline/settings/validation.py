@@ -47,4 +47,4 @@ def check(spec: Spec, values: Mapping[str, Any]) -> tuple[BaseModel | None, dict
         settings: BaseModel = model.model_validate(plain)
     except ValidationError as error:
         return None, {**mistakes(error, model, plain), **found}
-    return settings, found
+    return (None if found else settings), found

@@ -9,6 +9,7 @@ import attrs
 
 from market_data_pipeline.contracts import MarketDataProvider
 from market_data_pipeline.plugins import ProviderSpec
+from market_data_pipeline.plugins.lifecycle import Tell
 from market_data_pipeline.source.guard import bounded_close, bounded_start, contract_errors
 from market_data_pipeline.source.services import ServiceFactory
 
@@ -49,6 +50,8 @@ class ProviderPool:
     """The providers in use, counted by use."""
 
     services: ServiceFactory = attrs.field(factory=ServiceFactory)
+    tell: Tell = lambda *_: None
+    """Hears when a provider has started, ended or failed to start."""
     _entries: list[_Entry] = attrs.field(factory=list, init=False)
 
     async def acquire(self, spec: ProviderSpec, settings: Any) -> MarketDataProvider:
@@ -68,8 +71,11 @@ class ProviderPool:
                 if entry.provider is None:
                     entry.provider = await self._start(spec, settings)
                     entry.since = self.services.clock.time_ns()
+                    self.tell("provider", spec.name, "started", "")
                 return entry.provider
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception):
+                self.tell("provider", spec.name, "failed", str(error))
             await self._leave(entry)
             raise
 
@@ -105,6 +111,8 @@ class ProviderPool:
             if entry.provider is not None:
                 await bounded_close(entry.spec.name, entry.provider)
         finally:
+            if entry.provider is not None:
+                self.tell("provider", entry.spec.name, "ended", "")
             self._entries.remove(entry)
             entry.closed.set()
 

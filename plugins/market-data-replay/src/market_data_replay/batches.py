@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import numpy as np
 
 from market_data_pipeline.model import BATCHES, Batch, Kind, Origin, Row
 from market_data_pipeline.model.columns import Columns, join
-from market_data_replay.formats.contract import UNSTAMPED, Chunk
+from market_data_replay.formats.contract import UNSTAMPED, Chunk, Mixed
 from market_data_replay.merge import MOST_ROWS
 
 if TYPE_CHECKING:
@@ -34,20 +35,28 @@ class BatchMaker:
     """How many rows have gone out."""
     _stamped: dict[Origin, Origin] = attrs.field(factory=dict)
 
-    def make(self, parts: Sequence[tuple[Chunk, Array]]) -> Iterator[Batch[Row]]:
+    def make(self, parts: Sequence[tuple[Chunk | Mixed, Array]]) -> Iterator[Batch[Row]]:
         """Yield the batches of one stretch, given as parts with their sort keys, in file order."""
-        if len({(chunk.kind, chunk.origin) for chunk, _ in parts}) == 1:
-            yield from self._alike(parts)
+        chunks = [chunk for part, _ in parts for chunk in part.chunks]
+        if len(chunks) == len(parts) and len({(chunk.kind, chunk.origin) for chunk in chunks}) == 1:
+            yield from self._alike(chunks, [keys for _, keys in parts])
             return
         groups: dict[tuple[Kind, Origin], int] = {}
-        numbers = [groups.setdefault((chunk.kind, chunk.origin), len(groups)) for chunk, _ in parts]
-        in_files = np.repeat(numbers, [len(keys) for _, keys in parts])
+        columns_of: dict[int, list[Columns]] = defaultdict(list)
+        in_files = np.empty(sum(len(keys) for _, keys in parts), "i8")
+        first = 0
+        for part, keys in parts:
+            for chunk, places in zip(part.chunks, part.places(), strict=True):
+                group = groups.setdefault((chunk.kind, chunk.origin), len(groups))
+                in_files[first + places] = group
+                columns_of[group].append(chunk.columns)
+            first += len(keys)
         order = np.argsort(np.concatenate([keys for _, keys in parts]), kind="stable")
         in_time = in_files[order]
         whole: dict[int, Batch[Row]] = {}
         # In the order of their first rows, which the epochs follow.
         for (kind, origin), group in sorted(groups.items(), key=lambda item: int(np.argmax(in_time == item[1]))):
-            mine = [chunk.columns for (chunk, _), number in zip(parts, numbers, strict=True) if number == group]
+            mine = columns_of[group]
             columns = join(mine) if len(mine) > 1 else mine[0]
             places = np.flatnonzero(in_time == group)
             if len(parts) > 1:
@@ -55,13 +64,13 @@ class BatchMaker:
             whole[group] = self._stamp(kind, origin, columns, self.rows + places)
         yield from self._cut(in_time, whole)
 
-    def _alike(self, parts: Sequence[tuple[Chunk, Array]]) -> Iterator[Batch[Row]]:
-        """Yield the batches of parts of one kind and origin: nearly always it is so, and needs no groups."""
-        first, _ = parts[0]
+    def _alike(self, chunks: Sequence[Chunk], keys: Sequence[Array]) -> Iterator[Batch[Row]]:
+        """Yield the batches of chunks of one kind and origin: nearly always it is so, and needs no groups."""
+        first = chunks[0]
         columns = first.columns
-        if len(parts) > 1:
-            order = np.argsort(np.concatenate([keys for _, keys in parts]), kind="stable")
-            columns = join([chunk.columns for chunk, _ in parts]).take(order)
+        if len(chunks) > 1:
+            order = np.argsort(np.concatenate(keys), kind="stable")
+            columns = join([chunk.columns for chunk in chunks]).take(order)
         count = len(columns)
         batch = self._stamp(first.kind, first.origin, columns, np.arange(self.rows, self.rows + count))
         for start in range(0, count, MOST_ROWS):

@@ -26,7 +26,7 @@ def find_files(path: Path, name: str | None) -> tuple[str, list[Path]]:
         raise InvalidRequest(f"{path} does not exist: path names a file, a folder or a glob", source="replay")
     if name and path.is_file():
         return name, [path]
-    found = {one: _files(places, FORMATS[one].suffix) for one in ([name] if name else FORMATS)}
+    found = {one: _files(places, FORMATS[one].suffixes) for one in ([name] if name else FORMATS)}
     there = {one: files for one, files in found.items() if files}
     if len(there) == 1:
         return next(iter(there.items()))
@@ -35,12 +35,17 @@ def find_files(path: Path, name: str | None) -> tuple[str, list[Path]]:
     raise InvalidRequest(f"{path} has files of {_list(there)}: say which with format", source="replay")
 
 
-def _files(places: Iterable[Path], suffix: str) -> list[Path]:
+def _files(places: Iterable[Path], suffixes: tuple[str, ...]) -> list[Path]:
     files: set[Path] = set()
     for place in places:
-        files.update(place.rglob(f"*{suffix}") if place.is_dir() else [place] if place.suffix == suffix else [])
+        if place.is_dir():
+            files.update(file for suffix in suffixes for file in place.rglob(f"*{suffix}"))
+        elif place.name.endswith(suffixes):
+            files.add(place)
     return sorted(files)
 
 
 def _list(names: Mapping[str, object]) -> str:
-    return " or ".join(f"format {name} (*{FORMATS[name].suffix})" for name in names)
+    return " or ".join(
+        f"format {name} ({', '.join(f'*{suffix}' for suffix in FORMATS[name].suffixes)})" for name in names
+    )

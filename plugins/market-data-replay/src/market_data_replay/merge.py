@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from market_data_pipeline.model import END_OF_TIME
-from market_data_replay.formats.contract import BEGINNING, Chunk, Run, Tally
+from market_data_replay.formats.contract import BEGINNING, Chunk, Mixed, Run, Tally
 
 if TYPE_CHECKING:
     from market_data_pipeline.model.columns import Array
@@ -42,7 +42,7 @@ class Lane:
         self._chunks = run.chunks(tally, rows)
         self._newest = BEGINNING
         self._at = 0
-        self._chunk: Chunk | None = None
+        self._chunk: Chunk | Mixed | None = None
         self._keys: Array = np.empty(0, "i8")
         self._ahead = next(self._chunks, None)
         self.refill()
@@ -59,12 +59,12 @@ class Lane:
             if self._chunk is None:
                 return False
             self._ahead = next(self._chunks, None)
-            keys = np.maximum.accumulate(self._chunk.columns["ts_event"])
+            keys = np.maximum.accumulate(self._chunk.times)
             self._keys = np.maximum(keys, self._newest)
             self._newest = int(self._keys[-1])
         return True
 
-    def take(self, border: Border) -> tuple[Chunk, Array] | None:
+    def take(self, border: Border) -> tuple[Chunk | Mixed, Array] | None:
         """Return the rows up to a border and their keys, or None."""
         time, place = border
         start = self._at
@@ -73,7 +73,7 @@ class Lane:
             return None
         chunk, keys = self._chunk, self._keys[start : self._at]
         if len(keys) < len(self._keys):
-            chunk = Chunk(chunk.kind, chunk.origin, chunk.columns.take(slice(start, self._at)))
+            chunk = chunk.take(start, self._at)
         return chunk, keys
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Lane:
         self._chunks.close()
 
 
-def merge(runs: Sequence[Run], tally: Tally) -> Generator[list[tuple[Chunk, Array]]]:
+def merge(runs: Sequence[Run], tally: Tally) -> Generator[list[tuple[Chunk | Mixed, Array]]]:
     """Merge runs, given in file order.
 
     Yields:

@@ -21,7 +21,7 @@ class Plugin(PluginHooks):
             factory="market_data_replay.provider:ReplayProvider",
             settings="market_data_replay.settings:ReplaySettings",
             capabilities=CAPABILITIES,
-            summary="Recorded ticks and bars from Parquet files and QuantConnect Lean folders.",
+            summary="Recorded ticks and bars from Parquet, CSV, JSON Lines, Databento and Lean files.",
         )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from weakref import WeakSet
 
-from market_data_pipeline.contracts import MarketDataProvider, Services, StreamRequest
+from market_data_pipeline.contracts import BarsRequest, MarketDataProvider, Services, StreamRequest
 from market_data_pipeline.errors import CapabilityNotSupported, InvalidRequest, SourceClosed
+from market_data_pipeline.model import StreamItem
 from market_data_replay.capabilities import CAPABILITIES
+from market_data_replay.history import History
 from market_data_replay.settings import ReplaySettings
 from market_data_replay.source import ReplaySource
 
@@ -33,8 +37,7 @@ class ReplayProvider(MarketDataProvider):
             InvalidRequest: `after` is no position of a replay.
             SourceClosed: The provider is closed.
         """
-        if self._closed:
-            raise SourceClosed("the replay provider is closed: make a new one", source="replay")
+        self._check_open()
         if unknown := request.kinds - CAPABILITIES.kinds:
             raise CapabilityNotSupported(
                 f"replay has no {' or '.join(sorted(unknown))} rows: it has {', '.join(sorted(CAPABILITIES.kinds))}",
@@ -46,8 +49,25 @@ class ReplayProvider(MarketDataProvider):
         self._sources.add(source)
         return source
 
+    async def get_historical_bars(self, request: BarsRequest) -> AsyncGenerator[StreamItem, None]:
+        """Yield recorded bars of exactly the asked interval and basis as batches, ordered by start.
+
+        Raises:
+            InvalidRequest: The files have bars of other intervals or bases only, or no bars.
+            SourceClosed: The provider is closed.
+            UnknownSymbol: The files do not have the symbol.
+        """
+        self._check_open()
+        async with aclosing(History(request).bars(self._settings, self._services)) as batches:
+            async for batch in batches:
+                yield batch
+
     async def close(self) -> None:
         """Close all its streams. Idempotent."""
         self._closed = True
         for source in list(self._sources):
             await source.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SourceClosed("the replay provider is closed: make a new one", source="replay")

@@ -12,12 +12,14 @@ from market_data_pipeline.errors import SourceBusy, SourceClosed, UnknownSymbol,
 from market_data_pipeline.model import Batch, Connected, Origin, Refused, Row, StreamItem
 from market_data_replay.batches import BatchMaker
 from market_data_replay.capabilities import CAPABILITIES
+from market_data_replay.controls import Controls
 from market_data_replay.files import find_files
 from market_data_replay.formats import FORMATS
 from market_data_replay.formats.contract import LOGGED, Finding, Query, Tally
 from market_data_replay.merge import merge
 from market_data_replay.pace import Pace
 from market_data_replay.reading import InThread
+from market_data_replay.rounds import Rounds
 from market_data_replay.settings import ReplaySettings
 
 
@@ -35,7 +37,9 @@ class ReplaySource:
         self._request = request
         self._settings = settings
         self._tally = Tally(services.log)
-        self._pace = Pace(services.clock, settings.speed)
+        self.controls = Controls(services.clock)
+        """Pauses the replay, resumes it, and plays it step by step."""
+        self._pace = Pace(self.controls, settings.speed)
         self._finding: Finding | None = None
         self._state: str = "new"  # playing, ended, closed
         self._origins: set[Origin] = set()
@@ -74,11 +78,11 @@ class ReplaySource:
                         yield event
                     async with aclosing(self._pace.play(batch)) as pieces:
                         async for piece in pieces:
-                            if self._state == "closed":
-                                return
                             self._rows += len(piece)
                             piece.position = str(self._rows)
                             yield piece
+                    if self._state == "closed":
+                        return
                     self._ts_recv = _ts_recv(batch, -1)
         self._state = "ended"
         if self._tally.malformed > LOGGED:
@@ -101,6 +105,7 @@ class ReplaySource:
     async def close(self) -> None:
         """Yield nothing more. Idempotent; the files are closed with the iteration."""
         self._state = "closed"
+        self.controls.end()
 
     def _find(self) -> Finding:
         settings, request = self._settings, self._request
@@ -113,22 +118,36 @@ class ReplaySource:
             end=settings.end,
             resolution=settings.resolution,
             suspicious=settings.suspicious,
+            settings=settings,
         )
         return FORMATS[name].find(files, query)
 
     def _stretches(self, finding: Finding) -> Generator[list[Batch[Row]]]:
-        """Yield the batches of one stretch of the merged files after the other; it blocks."""
-        maker = BatchMaker()
+        """Yield the batches of one stretch of the merged files after the other, round for round; it blocks."""
+        rounds = Rounds()
         skip = int(self._request.after or 0)
-        with closing(merge(finding.runs, self._tally)) as stretches:
+        loop = self._settings.loop
+        tally = self._tally
+        while True:
+            with closing(self._round(finding, tally)) as stretches:
+                for stretch in stretches:
+                    batches = []
+                    for batch in rounds.play(stretch) if loop != 1 else stretch:
+                        if skip < len(batch):
+                            batches.append(batch[skip:] if skip else batch)
+                        skip -= min(skip, len(batch))
+                    if batches:
+                        yield batches
+            tally = Tally(tally.log, malformed=LOGGED)  # what the first round said need not be said again
+            if not rounds.next() or rounds.number == loop:
+                return
+
+    @staticmethod
+    def _round(finding: Finding, tally: Tally) -> Generator[Iterator[Batch[Row]]]:
+        maker = BatchMaker()
+        with closing(merge(finding.runs, tally)) as stretches:
             for parts in stretches:
-                batches = []
-                for batch in maker.make(parts):
-                    if skip < len(batch):
-                        batches.append(batch[skip:] if skip else batch)
-                    skip -= min(skip, len(batch))
-                if batches:
-                    yield batches
+                yield maker.make(parts)
 
     def _introduce(self, batch: Batch[Row], finding: Finding) -> Iterator[StreamItem]:
         """Yield what there is to say before a batch: its origin, and at first the symbols that there are not."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import attrs
+import numpy as np
 
 from market_data_pipeline.errors import MalformedMessage
 from market_data_pipeline.model import END_OF_TIME, Kind, Origin
-from market_data_replay.settings import Resolution
+from market_data_replay.settings import ReplaySettings, Resolution
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from market_data_pipeline.model.columns import Columns
 
 T = TypeVar("T")
+Array = np.ndarray[Any, np.dtype[Any]]
 
 UNSTAMPED = -1
 """The epoch of an origin whose files keep neither epoch nor ordinal: the replay stamps its rows."""
@@ -47,6 +49,8 @@ class Query:
     end: int | None = None
     resolution: Resolution | None = None
     suspicious: bool = False
+    settings: ReplaySettings = attrs.field(factory=lambda: ReplaySettings(path=Path()))
+    """The rest of what the user set, for the formats that need a description of the file."""
 
     def holds(self, times: NDArray[Any]) -> NDArray[Any]:
         """Return which times are in the range."""
@@ -91,6 +95,58 @@ class Chunk:
     columns: Columns
     """All columns of the kind; without `ordinal` if the origin is `UNSTAMPED`."""
 
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """Itself: the chunks that a `Mixed` one has."""
+        return (self,)
+
+    @property
+    def times(self) -> Array:
+        """The `ts_event` of its rows."""
+        return self.columns["ts_event"]
+
+    def places(self) -> Iterator[Array]:
+        """Yield, for each of `chunks`, where its rows stand among all."""
+        yield np.arange(len(self.columns))
+
+    def take(self, start: int, stop: int) -> Chunk:
+        """Return some rows."""
+        return Chunk(self.kind, self.origin, self.columns.take(slice(start, stop)))
+
+
+@attrs.frozen(eq=False)
+class Mixed:
+    """Rows of several kinds or origins that alternate in their file, in its order."""
+
+    chunks: tuple[Chunk, ...]
+    """One of each kind and origin."""
+    codes: Array
+    """In which of them each row is."""
+
+    @property
+    def times(self) -> Array:
+        """The `ts_event` of its rows."""
+        times = np.empty(len(self.codes), "i8")
+        for chunk, places in zip(self.chunks, self.places(), strict=True):
+            times[places] = chunk.times
+        return times
+
+    def places(self) -> Iterator[Array]:
+        """Yield, for each of `chunks`, where its rows stand among all."""
+        for code in range(len(self.chunks)):
+            yield np.flatnonzero(self.codes == code)
+
+    def take(self, start: int, stop: int) -> Mixed:
+        """Return some rows."""
+        chunks: list[Chunk] = []
+        codes = np.zeros(stop - start, "i8")
+        for chunk, places in zip(self.chunks, self.places(), strict=True):
+            first, last = np.searchsorted(places, (start, stop)).tolist()
+            if first < last:
+                codes[places[first:last] - start] = len(chunks)
+                chunks.append(chunk.take(first, last))
+        return Mixed(tuple(chunks), codes)
+
 
 class Run(Protocol):
     """One file, or one part of a file, whose rows are in time order."""
@@ -105,7 +161,7 @@ class Run(Protocol):
         """How much there is to read, in bytes."""
         ...
 
-    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk]:
+    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk | Mixed]:
         """Open the file, yield its rows of the query in chunks of about `rows`, and add what was read to `tally`.
 
         Raises:
@@ -127,14 +183,16 @@ class Finding:
 class Format(Protocol):
     """A way to keep market data in files."""
 
-    suffix: str
-    """How its files end: ".parquet"."""
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """How its files end: ".parquet"."""
+        ...
 
     def find(self, files: Sequence[Path], query: Query) -> Finding:
         """Find what the query wants; reads no rows.
 
         Args:
-            files: Files with this suffix, sorted.
+            files: Files with one of these suffixes, sorted.
             query: What is wanted.
 
         Raises:

@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market_data_pipeline.errors import InvalidRequest, MalformedMessage
-from market_data_pipeline.model import Batch, Kind, Origin, Row
-from market_data_pipeline.model.arrow import from_arrow, kind_of
-from market_data_pipeline.model.columns import Columns
-from market_data_replay.formats.contract import BEGINNING, TRIED, UNSTAMPED, Chunk, Finding, Query, Tally, good_parts
+from market_data_pipeline.model import Batch, Kind, Row
+from market_data_pipeline.model.arrow import kind_of
+from market_data_replay.formats.contract import BEGINNING, Chunk, Finding, Mixed, Query, Tally
+from market_data_replay.formats.record import mix, read_batches, to_chunk
 
 _TEXTS = ["symbol", "provider", "mode", "side", "conditions", "basis"]
 _BUFFER = 1 << 16
@@ -37,72 +36,51 @@ class ParquetRun:
     size: int
     lower: int
 
-    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk]:
+    def chunks(self, tally: Tally, rows: int) -> Generator[Chunk | Mixed]:
         """Read the file.
 
         Yields:
-            Its rows of the query's symbols and range, cut where the origin changes.
+            Its rows of the query's symbols and range.
 
         Raises:
             InvalidRequest: It is damaged, or its columns are not those of the schema.
         """
         texts = [name for name in _TEXTS if name in self.columns]
+        stamped = {"epoch", "ordinal"} <= set(self.columns)
         try:
             # Buffered beforehand, which is the default, the whole file would be in memory.
             with pq.ParquetFile(self.path, read_dictionary=texts, pre_buffer=False, buffer_size=_BUFFER) as file:
                 first = 0
                 total = sum(file.metadata.row_group(group).num_rows for group in self.groups)
                 for data in file.iter_batches(rows, row_groups=self.groups, columns=self.columns, use_threads=False):
-                    for batch in self._batches(data, first, tally):
-                        if (chunk := self._chunk(batch, tally)) is not None:
-                            yield chunk
+                    placed = []
+                    for number, batch in self._batches(data, first, tally):
+                        if (chosen := to_chunk(batch, self.query, tally, stamped=stamped)) is not None:
+                            placed.append((chosen[0], number + chosen[1]))
+                    if (chunk := mix(placed)) is not None:
+                        yield chunk
                     first += data.num_rows
                     tally.read += self.size * data.num_rows // total
         except (pa.ArrowException, OSError) as error:
             raise InvalidRequest(_damaged(self.path, error), source="replay") from error
 
-    def _batches(self, data: pa.RecordBatch, first: int, tally: Tally) -> Iterable[Batch[Row]]:
-        def read(start: int, stop: int) -> list[Batch[Row]]:
-            return from_arrow(data.slice(start, stop - start), source="replay", epoch=UNSTAMPED)
-
+    def _batches(self, data: pa.RecordBatch, first: int, tally: Tally) -> Iterable[tuple[int, Batch[Row]]]:
         def skip(number: int, reason: str) -> None:
             tally.skip(str(self.path), first + number + 1, reason)
 
-        try:
-            return read(0, data.num_rows)
-        except MalformedMessage as error:
-            head = list(good_parts(read, min(TRIED, data.num_rows), skip))
-            if not (head or first):
-                raise InvalidRequest(
-                    f"{self.path} is not what it claims to be: its rows do not read as {self.kind} rows ({error})",
-                    source="replay",
-                ) from error
-            rest = good_parts(read, data.num_rows, skip, start=TRIED) if data.num_rows > TRIED else ()
-            return [batch for part in (*head, *rest) for batch in part]
-
-    def _chunk(self, batch: Batch[Row], tally: Tally) -> Chunk | None:
-        """Return the rows of the query, or None; without `ordinal` if the file has no identities."""
-        columns, query = batch.columns, self.query
-        words = columns.words["symbol"]
-        tally.seen.update(str(word) for word in words)
-        keep = query.holds(columns["start" if self.kind == "bar" else "ts_event"])
-        if query.symbols:
-            keep &= np.array([word in query.symbols for word in words])[columns["symbol"]]
-        if not keep.all():
-            columns = columns.take(np.flatnonzero(keep))
-        if not len(columns):
-            return None
-        origin = batch.origin
-        if not {"epoch", "ordinal"} <= set(self.columns):
-            origin = Origin(origin.provider, origin.source, UNSTAMPED, origin.mode)
-            columns = Columns({name: columns[name] for name in columns if name != "ordinal"}, columns.words)
-        return Chunk(self.kind, origin, columns)
+        claim = f"{self.path} is not what it claims to be: its rows do not read as {self.kind} rows"
+        return read_batches(
+            lambda start, stop: data.slice(start, stop - start),
+            data.num_rows,
+            skip=skip,
+            claim=None if first else claim,
+        )
 
 
 class ParquetFormat:
     """Our own Parquet files, in their partitions or not."""
 
-    suffix = ".parquet"
+    suffixes = (".parquet",)
 
     def find(self, files: Sequence[Path], query: Query) -> Finding:
         """Find the files with rows of the query; see `Format.find`. Which symbols they have only reading them tells.

@@ -74,7 +74,7 @@ class LeanFile:
 class LeanFormat:
     """QuantConnect Lean's data folder, or a part of it."""
 
-    suffix = ".zip"
+    suffixes = (".zip",)
 
     def find(self, files: Sequence[Path], query: Query) -> Finding:
         """Find the runs of a query; see `Format.find`.

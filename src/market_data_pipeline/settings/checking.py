@@ -1,0 +1,102 @@
+"""A settings file by itself: all mistakes in it, those in the settings of providers and in its profiles too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+from pydantic import ValidationError
+
+from market_data_pipeline.errors import ConfigurationError, PluginError
+from market_data_pipeline.plugins import Spec
+from market_data_pipeline.settings.document import Document, read_document
+from market_data_pipeline.settings.layers import merged
+from market_data_pipeline.settings.loading import FORM
+from market_data_pipeline.settings.mistakes import mistakes, placed
+from market_data_pipeline.settings.secrets import plain_secrets
+from market_data_pipeline.settings.shape import Location, is_in
+from market_data_pipeline.settings.tree import QUIET, SettingsFile
+from market_data_pipeline.settings.validation import check
+
+
+@attrs.frozen
+class Findings:
+    """What is to be said about a file, each with its place."""
+
+    mistakes: list[str] = attrs.field(factory=list)
+    warnings: list[str] = attrs.field(factory=list)
+
+
+def check_file(path: str | Path, find: Callable[[str], Spec]) -> Findings:
+    """Return what is wrong with a settings file; `find` returns the provider or source of a name."""
+    findings = Findings()
+    try:
+        document = read_document(path, form=FORM)
+    except ConfigurationError as error:
+        findings.mistakes.append(str(error))
+        return findings
+    findings.mistakes.extend(document.refused)
+    try:
+        SettingsFile.model_validate(document.root.value, context=QUIET)
+    except ValidationError as error:
+        findings.mistakes.extend(placed(mistakes(error, SettingsFile, document.root.value), document.find))
+    for stand in _stands(document):
+        _check(document, stand, find, findings)
+    return findings
+
+
+@attrs.frozen
+class _Stand:
+    """Where a file says something about a provider."""
+
+    location: Location
+    own: Mapping[str, Any]
+    under: Mapping[str, Any]
+    """What the file says outside of the profile that this is in."""
+    is_whole: bool
+    """Whether no profile adds to it."""
+
+    def concerns(self, location: Location) -> bool:
+        """Return whether a mistake belongs here: it stands here, or what is missing can come from nowhere else."""
+        if is_in(location, self.own) or not location:
+            return True
+        return self.is_whole and not is_in(location, self.under)
+
+
+def _check(document: Document, stand: _Stand, find: Callable[[str], Spec], findings: Findings) -> None:
+    def place(inner: Location) -> str:
+        return document.find((*stand.location, *inner))
+
+    try:
+        spec = find(str(stand.location[-1]))
+        model, found = spec.resolve_settings(), check(spec, merged(stand.under, stand.own))[1]
+    except PluginError as error:
+        findings.mistakes.append(f"{place(())}: {error}")
+        return
+    findings.mistakes.extend(placed({at: text for at, text in found.items() if stand.concerns(at)}, place))
+    findings.warnings.extend(
+        f"{place(at)}: {'.'.join(map(str, at))} is a secret that is written out: write {{env: NAME}} or {{file: PATH}}"
+        for at in (plain_secrets(model, stand.own) if model else ())
+    )
+
+
+def _stands(document: Document) -> Iterator[_Stand]:
+    root = document.root.value
+    base = _mapping(root, "providers")
+    profiles = _mapping(root, "profiles")
+    added = {name: _mapping(_mapping(profiles, name), "providers") for name in profiles}
+    for name in base:
+        is_whole = not any(name in providers for providers in added.values())
+        if isinstance(base[name], Mapping):
+            yield _Stand(("providers", name), base[name], {}, is_whole)
+    for profile, providers in added.items():
+        for name, own in providers.items():
+            if isinstance(own, Mapping):
+                yield _Stand(("profiles", profile, "providers", name), own, _mapping(base, name), is_whole=True)
+
+
+def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    inner = values.get(key)
+    return inner if isinstance(inner, Mapping) else {}

@@ -1,0 +1,100 @@
+"""`mdp config`, and settings of `mdp run`."""
+
+import json
+import sys
+from pathlib import Path
+
+import importlib_metadata
+import pytest
+
+from market_data_pipeline.cli import main
+from market_data_pipeline.plugins import discovery
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture
+def mdp(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def mdp(*arguments, code=0):
+        assert main(arguments) == code
+        return capsys.readouterr()
+
+    return mdp
+
+
+@pytest.fixture
+def acme(monkeypatch):
+    path = [str(DATA / "vendor")]
+    monkeypatch.syspath_prepend(path[0])
+    monkeypatch.setattr(discovery, "distributions", lambda: importlib_metadata.distributions(path=path))
+    yield
+    sys.modules.pop("market_data_acme", None)
+
+
+def test_show_says_of_every_value_where_it_comes_from(mdp, monkeypatch):
+    """CFG-2."""
+    Path("mdp.yaml").write_text("provider: synthetic\nproviders: {synthetic: {seed: 7}}\n")
+    monkeypatch.setenv("MDP__PIPELINE__COMMIT_SEC", "5")
+    shown = json.loads(mdp("config", "show", "--json", "--settings", "mdp.yaml").out)
+    assert shown["providers.synthetic.seed"] == {"value": 7, "origin": "mdp.yaml:2:25"}
+    assert shown["pipeline.commit_sec"] == {"value": 5.0, "origin": "MDP__PIPELINE__COMMIT_SEC"}
+    assert shown["max_concurrent_pipelines"] == {"value": 10, "origin": "default"}
+    lines = mdp("config", "show", "--settings", "mdp.yaml").out.splitlines()
+    assert any(line.split() == ["provider", '"synthetic"', "mdp.yaml:1:1"] for line in lines)
+
+
+def test_check_says_ok_or_names_every_mistake(mdp):
+    Path("good.yaml").write_text("provider: synthetic\n")
+    assert mdp("config", "check", "good.yaml").out == "ok\n"
+    said = mdp("config", "check", "good.yaml", str(DATA / "settings-mistakes.yaml"), "gone.yaml", code=2)
+    assert said.out == ""
+    assert len(said.err.splitlines()) > 25
+    assert "gone.yaml: cannot be read" in said.err
+
+
+@pytest.mark.usefixtures("acme")
+def test_check_warns_of_a_secret_that_is_written_out(mdp, caplog):
+    Path("mdp.yaml").write_text("providers: {acme: {token: hunter22, key: {env: K}}}\n")
+    mdp("config", "check", "mdp.yaml", code=2)  # K is not set
+    assert caplog.messages == [
+        "mdp.yaml:1:20: token is a secret that is written out: write {env: NAME} or {file: PATH}"
+    ]
+
+
+@pytest.mark.usefixtures("acme")
+def test_the_schema_has_the_settings_of_providers_and_references_to_secrets(mdp):
+    schema = json.loads(mdp("config", "schema").out)
+    assert schema["properties"]["providers"]["properties"] == {"acme": {"$ref": "#/$defs/acme"}}
+    token = schema["$defs"]["acme"]["properties"]["token"]["anyOf"][0]["anyOf"]
+    assert [one["type"] for one in token] == ["string", "object"]
+    assert "acme.Login" in schema["$defs"]
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_dry_run_masks_secrets_and_keeps_references(mdp, monkeypatch):
+    """API-10."""
+    monkeypatch.setenv("K", "hunter23")
+    Path("p.yaml").write_text(
+        "source: {name: acme, settings: {token: hunter22, key: {env: K}}}\nsymbols: [A]\nsink: memory\n"
+    )
+    said = mdp("run", "--dry-run", "p.yaml")
+    assert "token: '**********'" in said.out
+    assert "env: K" in said.out
+    assert "hunter" not in said.out + said.err
+    Path("again.yaml").write_text(said.out)
+    assert "again.yaml:6:5: token: this only stands for a secret" in mdp("run", "again.yaml", code=2).err
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_secret_in_a_one_liner_is_answered_with_the_variable_to_set(mdp):
+    said = mdp("run", "acme:A?token=hunter22 -> memory", code=2).err
+    assert "set the environment variable MDP__PROVIDERS__ACME__TOKEN" in said
+    assert "hunter22" not in said
+
+
+def test_run_takes_what_the_file_says_of_the_provider(mdp):
+    Path("mdp.yaml").write_text("providers: {synthetic: {count: 5, speed: max}}\n")
+    said = mdp("run", "--json", "--settings", "mdp.yaml", "synthetic:A -> memory")
+    assert json.loads(said.out)["ledger"]["received"] == 5
