@@ -264,6 +264,35 @@ def test_a_task_that_ignores_its_cancellation_is_left_behind():
     gc.collect()  # here, where its log is captured
 
 
+class Stubborn(Source):
+    """It ignores its first so many cancellations."""
+
+    lives = 1
+
+    async def stream(self):
+        for _ in range(self.lives + 1):
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.lives -= 1
+                if self.lives < 0:
+                    raise
+        yield
+
+
+class Tireless(Stubborn):
+    lives = 150_000
+
+
+@pytest.mark.parametrize(
+    ("source", "way", "message"),
+    [(Stubborn, "native", "it does not end within 2 s"), (Tireless, "scope", "never catch CancelledError without")],
+)
+def test_a_source_that_ignores_cancellation_is_named(source, way, message):
+    with pytest.raises(AssertionError, match=message):
+        Suite().test_cancellation_is_prompt(subject_of(source), way)
+
+
 def test_a_suite_without_a_factory_says_what_to_write():
     with pytest.raises(pytest.fail.Exception, match="neither the fixture make_source"):
         Suite().test_stream_is_well_formed(subject_of(None))

@@ -1,13 +1,14 @@
-"""The provider keeps the contract: over files of the earlier system's layout, and over our own."""
+"""The provider keeps the contract, and recorded days break no rule."""
 
 import pytest
 
-from market_data_pipeline.contracts import BarsRequest
+from market_data_pipeline.contracts import BarsRequest, StreamRequest
 from market_data_pipeline.testing import (
     HistoricalConformance,
     OptionsConformance,
     PluginConformance,
     TickSourceConformance,
+    judge_stream,
 )
 from market_data_replay.capabilities import CAPABILITIES
 from market_data_replay.provider import ReplayProvider
@@ -54,3 +55,16 @@ class TestNoChain(OptionsConformance):
     @pytest.fixture
     def make_provider(self, tmp_path):
         return lambda services: ReplayProvider(ReplaySettings(path=tmp_path), services)
+
+
+@pytest.mark.parametrize(
+    ("place", "kinds"),
+    [
+        ("forex/oanda/tick/eurusd/20140501_quote.zip", {"quote"}),
+        ("equity/usa/tick/ibm/20131007_trade.zip", {"trade"}),
+        ("equity/usa/minute", {"bar"}),
+    ],
+)
+def test_recorded_days_break_no_rule(play, shared_data, place, kinds):
+    items = play(shared_data / "lean" / place, kinds=kinds).items
+    assert judge_stream(items, request=StreamRequest(kinds=frozenset(kinds)), capabilities=CAPABILITIES) == []

@@ -14,6 +14,30 @@ T = TypeVar("T")
 
 GRACE = 2.0
 """Seconds that tasks have to end after their cancellation."""
+TURNS = 100_000
+"""So often a virtual loop may turn before its time has to move."""
+
+
+class RestlessError(AssertionError):
+    """A virtual loop turns and turns, and nothing waits for time."""
+
+
+class _VirtualLoop(SimLoop):
+    """A `SimLoop` that notices when its time will never move: then no time limit would end it."""
+
+    _moved: tuple[int, int] = (0, 0)
+    """When the time moved last, and in which turn."""
+
+    def _run_once(self) -> None:
+        super()._run_once()
+        now, moved = self.monotonic_ns(), self._moved
+        if now != moved[0]:
+            self._moved = now, self.ticks
+        elif self.ticks - moved[1] > TURNS:
+            raise RestlessError(
+                f"the loop turned {TURNS:,} times and nothing waited: never catch CancelledError without raising it, "
+                "and wait for data, not with sleep(0); for more rows than that, do not set `virtual`"
+            )
 
 
 def run(program: Callable[[FakeServices], Coroutine[Any, Any, T]], *, virtual: bool, limit: float) -> T:
@@ -25,9 +49,9 @@ def run(program: Callable[[FakeServices], Coroutine[Any, Any, T]], *, virtual: b
         What the program returns.
 
     Raises:
-        AssertionError: It did not end in time.
+        AssertionError: It did not end in time, or would never do so.
     """
-    loop: asyncio.AbstractEventLoop = SimLoop() if virtual else asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = _VirtualLoop() if virtual else asyncio.new_event_loop()
     services = FakeServices(loop if isinstance(loop, SimLoop) else SystemClock())
     try:
         return loop.run_until_complete(_bounded(program(services), limit))
