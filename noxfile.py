@@ -48,7 +48,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.error_on_external_run = True
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "tests", "lowest", "package", "isolation", "docs", "examples"]
+nox.options.sessions = ["lint", "types", "tests", "coverage", "lowest", "package", "isolation", "docs", "examples"]
 
 PLUGINS = sorted(f"plugins/{path.parent.name}" for path in ROOT.glob("plugins/*/pyproject.toml"))
 EDITABLE = [word for member in (".", *PLUGINS) for word in ("-e", member)]
@@ -102,10 +102,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Run the tests and report which lines and branches they leave out."""
+    """Run the unit tests, or those named after `--`, report what they leave out, and fail if COVERED is not all covered."""
     workspace(session, "test")
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-q", *(session.posargs or ["tests/unit"]))
     session.run("coverage", "combine", "-q")
     session.run("coverage", "report")
     session.run("coverage", "report", f"--include={','.join(COVERED)}", "--fail-under=100")
