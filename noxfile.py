@@ -102,7 +102,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Run the unit tests, or those named after `--`, report what they leave out, and fail if COVERED is not all covered."""
+    """Run the unit tests, or those named, report what they leave out, and fail if COVERED is not all covered."""
     workspace(session, "test")
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-q", *(session.posargs or ["tests/unit"]))
