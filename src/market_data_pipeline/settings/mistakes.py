@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from market_data_pipeline.errors import nearest
+from market_data_pipeline.plugins.guard import describe
 from market_data_pipeline.settings.secrets import is_hidden, is_secret, secret_texts
 from market_data_pipeline.settings.shape import Location, models, types_at
 
@@ -35,6 +36,12 @@ def explain(
 ) -> str:
     """Return what is wrong with `values` in one line, one mistake after the other."""
     return "; ".join(placed(mistakes(error, model, values), place))
+
+
+def told(error: BaseException, model: type[BaseModel], values: Mapping[str, Any]) -> str:
+    """Return what a model raised that is no mistake in `values`; its type alone where its text holds a secret."""
+    text = describe(error)
+    return type(error).__name__ if any(secret in text for secret in secret_texts(model, values)) else text
 
 
 def placed(found: Mapping[Location, str], place: Place | None) -> list[str]:

@@ -41,8 +41,13 @@ def models(annotations: Collection[Any]) -> list[type[BaseModel]]:
 
 def field_of(model: type[BaseModel], key: int | str) -> FieldInfo | None:
     """Return the field that a key in the data stands for."""
-    by_alias = (field for field in model.model_fields.values() if field.alias == key)
+    by_alias = (field for field in model.model_fields.values() if key in _aliases(field))
     return model.model_fields.get(str(key)) or next(by_alias, None)
+
+
+def _aliases(field: FieldInfo) -> Collection[Any]:
+    alias = field.validation_alias
+    return getattr(alias, "choices", (alias,))
 
 
 def leaves(value: Any, at: Location = ()) -> Iterator[tuple[Location, Any]]:
@@ -80,5 +85,5 @@ def _inside(outer: Any, part: int | str) -> Iterator[Any]:
     if issubclass(origin, Mapping):
         yield arguments[1]
     elif issubclass(origin, Collection):
-        fixed = origin is tuple and arguments[-1] is not Ellipsis
-        yield from arguments if fixed else arguments[:1]
+        fixed = origin is tuple and arguments[-1] is not Ellipsis and isinstance(part, int)
+        yield from arguments[part:][:1] if fixed else arguments[:1]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
 from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.settings.secrets import is_secret
 from market_data_pipeline.settings.shape import Location, types_at
 from market_data_pipeline.settings.yaml_document import parse_yaml
 
@@ -47,8 +48,6 @@ def parsed(model: Any, value: Any, at: Location = ()) -> Any:
 
 
 def _is_text(annotation: Any) -> bool:
-    from pydantic import SecretBytes, SecretStr
-
     if get_origin(annotation) is Literal:
         return any(isinstance(value, str) for value in get_args(annotation))
-    return annotation in {Any, str, bytes, Path, SecretStr, SecretBytes}
+    return annotation in {Any, str, bytes, Path} or is_secret(annotation)
