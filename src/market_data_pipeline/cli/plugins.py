@@ -169,11 +169,11 @@ def _describe(spec: AnySpec) -> dict[str, Any]:
 
 
 def _setting(name: str, field: Any) -> dict[str, Any]:
-    required = field.is_required()
-    default = None if required else field.get_default(call_default_factory=True)
+    has_default = not field.is_required() and field.default_factory is None  # a factory is a plugin's code
+    default = field.default if has_default and field.repr else None
     return {
         "name": name,
-        "required": required,
+        "required": field.is_required(),
         "default": default if default is None or isinstance(default, bool | int | float) else str(default),
         "description": field.description or "",
     }
