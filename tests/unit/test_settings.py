@@ -195,7 +195,7 @@ def test_a_file_with_every_kind_of_mistake_is_told_all_of_them():
         for number, line in enumerate(MISTAKES.read_text().splitlines(), 1)
         if "#! " in line
     ]
-    found = check_file(MISTAKES, PluginHost().provider_or_source).mistakes
+    found = check_file(MISTAKES, lambda _: PluginHost()).mistakes
     places = {
         number: [one for one in found if re.match(rf"{re.escape(str(MISTAKES))}:{number}:\d+: ", one)]
         for number, _ in expected
@@ -207,9 +207,9 @@ def test_a_file_with_every_kind_of_mistake_is_told_all_of_them():
 def test_a_profile_may_give_what_the_file_leaves_out(tmp_path):
     path = tmp_path / "mdp.yaml"
     path.write_text("providers: {replay: {format: lean}}\nprofiles: {a: {providers: {replay: {path: x}}}}\n")
-    assert check_file(path, PluginHost().provider_or_source).mistakes == []
+    assert check_file(path, lambda _: PluginHost()).mistakes == []
     path.write_text("providers: {replay: {format: lean}}\nprofiles: {a: {providers: {replay: {speed: 1}}}}\n")
-    assert check_file(path, PluginHost().provider_or_source).mistakes == [f"{path}:2:28: 'path' is missing"]
+    assert check_file(path, lambda _: PluginHost()).mistakes == [f"{path}:2:28: 'path' is missing"]
 
 
 def test_the_policy_of_plugins_lets_the_variables_go_first():

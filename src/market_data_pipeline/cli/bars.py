@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from market_data_pipeline.cli.options import common
+from market_data_pipeline.cli.options import common, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -67,6 +67,7 @@ def _time(_context: click.Context, _option: click.Parameter, text: str | None) -
 @click.option("--chart", is_flag=True, help="Draw candles.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 @click.option("--list", "as_list", is_flag=True, help="Print which symbols, intervals and times there are.")
+@with_settings
 @common
 def bars(
     *,
@@ -81,6 +82,8 @@ def bars(
     chart: bool,
     as_json: bool,
     as_list: bool,
+    settings: str | None,
+    profile: str | None,
     no_plugins: bool,  # noqa: ARG001 - an option of every command
 ) -> None:
     """Look at the bars of a dataset that the sinks `parquet` and `store` wrote.
@@ -95,7 +98,7 @@ def bars(
     _check_forms(chart, as_json, as_list)
     from market_data_pipeline.dataset import BarQuery, find_folders
 
-    folders = find_folders(_dataset() if path is None else path.expanduser())
+    folders = find_folders(_dataset(settings, profile) if path is None else path.expanduser())
     if as_list:
         _print_list(folders)
         return
@@ -127,10 +130,10 @@ def _check_forms(*forms: bool) -> None:
         raise click.UsageError("--chart, --json and --list exclude each other")
 
 
-def _dataset() -> Path:
-    from market_data_pipeline.settings.directory import data_directory
+def _dataset(settings: str | None, profile: str | None) -> Path:
+    from market_data_pipeline.settings import load_settings
 
-    return data_directory() / "parquet"
+    return load_settings(settings, profile=profile).settings.data_directory / "parquet"
 
 
 def _console(*, chart: bool = False) -> Console:

@@ -17,9 +17,8 @@ from market_data_pipeline.settings.layers import Layers, Origin
 from market_data_pipeline.settings.mistakes import Place, mistakes, placed
 from market_data_pipeline.settings.shape import Location
 from market_data_pipeline.settings.tree import QUIET, PipelineRuntimeSettings, SettingsFile
-from market_data_pipeline.settings.variables import PREFIX, parsed, variables
+from market_data_pipeline.settings.variables import FILE_VARIABLE, PREFIX, parsed, variables
 
-FILE_VARIABLE: Final = "MDP_SETTINGS"
 T = TypeVar("T")
 FORM: Final = "settings are written as lines of `key: value`"
 MAX_SHOWN: Final = 100

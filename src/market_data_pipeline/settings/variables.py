@@ -12,12 +12,18 @@ from market_data_pipeline.settings.shape import Location, types_at
 from market_data_pipeline.settings.yaml_document import parse_yaml
 
 PREFIX: Final = "MDP__"
+FILE_VARIABLE: Final = "MDP_SETTINGS"
 
 
 class Variable(str):
     """The text of a variable, until a model tells what it stands for."""
 
     __slots__ = ()
+
+
+def has_settings(environ: Mapping[str, str]) -> bool:
+    """Return whether an environment has settings, or names a file of them."""
+    return any(value and (name == FILE_VARIABLE or name.startswith(PREFIX)) for name, value in environ.items())
 
 
 def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, Location, Variable]]:
