@@ -13,6 +13,20 @@ from market_data_pipeline.plugins import discovery
 DATA = Path(__file__).parents[1] / "data"
 
 
+CALLS = """
+from collections.abc import Callable
+from pydantic import BaseModel
+from market_data_pipeline.contracts import Capabilities
+from market_data_pipeline.plugins import PluginHooks, ProviderSpec
+class Settings(BaseModel):
+    call: Callable[[], int] = int
+class Plugin(PluginHooks):
+    def mdp_providers(self):
+        yield ProviderSpec(name="open", factory=dict, settings=Settings, capabilities=Capabilities())
+plugin = Plugin()
+"""
+
+
 @pytest.fixture
 def mdp(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
@@ -41,6 +55,7 @@ def test_show_says_of_every_value_where_it_comes_from(mdp, monkeypatch):
     assert shown["providers.synthetic.seed"] == {"value": 7, "origin": "mdp.yaml:2:25"}
     assert shown["pipeline.commit_sec"] == {"value": 5.0, "origin": "MDP__PIPELINE__COMMIT_SEC"}
     assert shown["max_concurrent_pipelines"] == {"value": 10, "origin": "default"}
+    assert shown["plugins.prefer"] == {"value": {}, "origin": "default"}
     lines = mdp("config", "show", "--settings", "mdp.yaml").out.splitlines()
     assert any(line.split() == ["provider", '"synthetic"', "mdp.yaml:1:1"] for line in lines)
 
@@ -70,6 +85,16 @@ def test_the_schema_has_the_settings_of_providers_and_references_to_secrets(mdp)
     token = schema["$defs"]["acme"]["properties"]["token"]["anyOf"][0]["anyOf"]
     assert [one["type"] for one in token] == ["string", "object"]
     assert "acme.Login" in schema["$defs"]
+
+
+def test_the_schema_takes_anything_where_a_plugin_has_none_to_give(mdp, installed, write, caplog):
+    """RT-3."""
+    installed(write("open", CALLS))
+    schema = json.loads(mdp("config", "schema").out)
+    assert schema["properties"]["providers"]["properties"] == {}
+    assert caplog.messages[0].startswith(
+        "the JSON Schema of the settings of 'open' raised PydanticInvalidForJsonSchema"
+    )
 
 
 @pytest.mark.usefixtures("acme")

@@ -1,6 +1,7 @@
 """`mdp plugins`: installed, offered, wrong."""
 
 import json
+
 import pytest
 
 from market_data_pipeline.cli import main

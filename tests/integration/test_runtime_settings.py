@@ -101,9 +101,9 @@ def test_neither_stream_nor_pipeline_starts_without_what_is_required():
     spec = parse_spec({"source": "synthetic", "symbols": ["A"], "sink": "memory"})
 
     async def body(runtime):
-        with pytest.raises(PluginError, match="plugins.required names 'gone', which is not installed"):
+        with pytest.raises(PluginError, match=r"plugins\.required names 'gone', which is not installed"):
             runtime.stream_quotes(["A"], "synthetic")
-        with pytest.raises(PluginError, match="plugins.required names 'gone', which is not installed"):
+        with pytest.raises(PluginError, match=r"plugins\.required names 'gone', which is not installed"):
             await runtime.run_pipeline(spec)
 
     run(body, {"plugins": {"required": ["gone"]}})

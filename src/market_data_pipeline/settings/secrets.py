@@ -1,7 +1,7 @@
 """Secrets: given by reference, and never shown.
 
-What a model declares as `SecretStr`, `SecretBytes` or `Secret[...]` may be written as `{env: NAME}` or `{file: PATH}`. What it
-declares so, or with `repr=False`, is in no message.
+What a model declares as `SecretStr`, `SecretBytes` or `Secret[...]` may be written as `{env: NAME}` or `{file: PATH}`.
+What it declares so, or with `repr=False`, is in no message.
 """
 
 from __future__ import annotations

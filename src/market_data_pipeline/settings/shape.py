@@ -85,5 +85,6 @@ def _inside(outer: Any, part: int | str) -> Iterator[Any]:
     if issubclass(origin, Mapping):
         yield arguments[1]
     elif issubclass(origin, Collection):
-        fixed = origin is tuple and arguments[-1] is not Ellipsis and isinstance(part, int)
-        yield from arguments[part:][:1] if fixed else arguments[:1]
+        is_fixed = origin is tuple and arguments[-1] is not Ellipsis
+        first = part if is_fixed and isinstance(part, int) else 0
+        yield from arguments[first : first + 1]
