@@ -119,6 +119,13 @@ def test_a_secret_in_a_one_liner_is_answered_with_the_variable_to_set(mdp):
     assert "hunter22" not in said
 
 
+@pytest.mark.usefixtures("acme")
+def test_a_variable_is_named_only_where_one_can_write_the_key(mdp):
+    said = mdp("run", "acme:A?pass-word=hunter22 -> memory", code=2).err
+    assert "'pass-word' is a secret, and command lines are kept and seen: write {env: NAME} or {file: PATH}" in said
+    assert "hunter22" not in said
+
+
 def test_run_takes_what_the_file_says_of_the_provider(mdp):
     Path("mdp.yaml").write_text("providers: {synthetic: {count: 5, speed: max}}\n")
     said = mdp("run", "--json", "--settings", "mdp.yaml", "synthetic:A -> memory")

@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
+from market_data_pipeline.contracts import Capabilities
 from market_data_pipeline.errors import ConfigurationError
-from market_data_pipeline.pipeline import PipelineBuilder, PipelineSpec
-from market_data_pipeline.plugins import PluginHost
+from market_data_pipeline.pipeline import Component, PipelineBuilder, PipelineSpec
+from market_data_pipeline.pipeline.defaults import Defaults
+from market_data_pipeline.plugins import PluginHost, ProviderSpec
 from market_data_pipeline.settings import (
     PipelineRuntimeSettings,
     PipelineSettings,
@@ -243,3 +246,15 @@ def test_a_mistake_in_a_provider_of_the_file_is_named_where_it_stands(load):
         builder.build(PipelineSpec(source={"name": "synthetic", "settings": {"rate": 0}}, symbols=["A"], sink="memory"))
     assert "mdp.yaml:2:15: unknown key 'sead'" in str(caught.value)
     assert "source synthetic: rate: Input should be greater" in str(caught.value)
+
+
+def test_a_mistake_in_the_settings_of_a_provider_names_the_variable_that_made_it():
+    """CFG-2."""
+
+    class Model(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+    spec = ProviderSpec(name="my-vendor", factory=dict, settings=Model, capabilities=Capabilities())
+    loaded = load_settings(environ={"MDP__PROVIDERS__MY_VENDOR__USR": "me"})
+    with pytest.raises(ConfigurationError, match=r"^MDP__PROVIDERS__MY_VENDOR__USR: unknown key 'usr'"):
+        Defaults.of(loaded).check("source", spec, Component(name="my-vendor"))

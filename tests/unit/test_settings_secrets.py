@@ -131,6 +131,10 @@ def test_every_way_to_declare_a_secret_counts(acme, monkeypatch):
     assert "4711" not in refused(acme, {"certificate": ["4711"], "pin": ["4711"], "pass-phrase": ["4711"]})
 
 
+def test_a_key_is_suggested_as_it_is_written(acme):
+    assert "unknown key 'pass-wort'; did you mean 'pass-word'" in refused(acme, {"pass-wort": "hunter22"})
+
+
 def test_plain_secrets_are_found_and_masked_and_references_stay(acme):
     """API-10."""
     values = {

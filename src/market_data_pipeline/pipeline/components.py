@@ -27,7 +27,8 @@ def make(spec: ComponentSpec, settings: BaseModel | None) -> Any:
         MarketDataError: Its factory refuses the settings.
     """
     factory, contract = spec.resolve_factory(), _CONTRACTS[spec.kind]
-    fields = {} if settings is None else {name: getattr(settings, name) for name in type(settings).model_fields}
+    names = () if settings is None else type(settings).model_fields
+    fields = {name: getattr(settings, name) for name in names}
     what = f"the factory of the {spec.kind} {spec.name!r} of plugin {spec.plugin!r}"
     try:
         made = factory(**fields)

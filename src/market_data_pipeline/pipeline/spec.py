@@ -164,7 +164,9 @@ class PipelineSpec(BaseModel):
     def as_plain(self) -> dict[str, Any]:
         """Return it as plain data without what was left out, in the order of the fields, for YAML or JSON."""
         plain = self.model_dump(mode="json", exclude_defaults=True)
-        said = self.model_fields_set & PipelineSettings.model_fields.keys()  # a default that was said wins over settings
+        said = (
+            self.model_fields_set & PipelineSettings.model_fields.keys()
+        )  # a default that was said wins over settings
         plain = {"version": self.version, **plain, **self.model_dump(mode="json", include=said)}
         if self.kinds is not None:
             plain["kinds"] = sorted(self.kinds)

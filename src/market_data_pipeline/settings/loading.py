@@ -81,9 +81,14 @@ def load_settings(
     return LoadedSettings(settings, {".".join(map(str, key)): origin for key, origin in layers.origins.items()}, layers)
 
 
+def provider_key(settings: PipelineRuntimeSettings, name: str) -> str:
+    """Return under which key the settings of a provider or source are; a variable writes its `-` as `_`."""
+    return name if name in settings.providers else name.replace("-", "_")
+
+
 def provider_values(settings: PipelineRuntimeSettings, name: str) -> Mapping[str, Any]:
-    """Return the settings given for a provider or source; a variable writes its `-` as `_`."""
-    return settings.providers.get(name) or settings.providers.get(name.replace("-", "_"), {})
+    """Return the settings given for a provider or source."""
+    return settings.providers.get(provider_key(settings, name), {})
 
 
 def _put_file(layers: Layers, document: Document, top: Layers, found: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from market_data_pipeline.errors import nearest
 from market_data_pipeline.plugins.guard import describe
 from market_data_pipeline.settings.secrets import is_hidden, is_secret, secret_texts
-from market_data_pipeline.settings.shape import Location, models, types_at
+from market_data_pipeline.settings.shape import Location, models, names, types_at
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -83,4 +83,4 @@ def _explain(location: Location, several: Sequence[Any], model: type[BaseModel],
 
 def _keys(model: type[BaseModel], location: Location) -> Collection[str]:
     """Return the keys that a mapping at a location can have; none where that cannot be told."""
-    return next((one.model_fields for one in models(types_at(model, location))), ())
+    return next((names(one) for one in models(types_at(model, location))), ())

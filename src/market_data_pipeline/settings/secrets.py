@@ -39,7 +39,7 @@ def is_secret(annotation: Any) -> bool:
     from pydantic import Secret, SecretBytes, SecretStr
 
     kinds = (get_origin(one) or one for one in alternatives(annotation))
-    return any(isinstance(kind, type) and issubclass(kind, Secret | SecretStr | SecretBytes) for kind in kinds)
+    return any(isinstance(kind, type) and issubclass(kind, (Secret, SecretStr, SecretBytes)) for kind in kinds)
 
 
 def is_hidden(model: Any, location: Location) -> bool:

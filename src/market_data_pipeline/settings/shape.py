@@ -45,9 +45,14 @@ def field_of(model: type[BaseModel], key: int | str) -> FieldInfo | None:
     return model.model_fields.get(str(key)) or next(by_alias, None)
 
 
-def _aliases(field: FieldInfo) -> Collection[Any]:
+def names(model: type[BaseModel]) -> list[str]:
+    """Return what keys in the data are called."""
+    return [alias for name, field in model.model_fields.items() for alias in _aliases(field) or (name,)]
+
+
+def _aliases(field: FieldInfo) -> list[str]:
     alias = field.validation_alias
-    return getattr(alias, "choices", (alias,))
+    return [one for one in getattr(alias, "choices", (alias,)) if isinstance(one, str)]
 
 
 def leaves(value: Any, at: Location = ()) -> Iterator[tuple[Location, Any]]:
