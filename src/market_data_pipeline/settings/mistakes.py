@@ -71,6 +71,7 @@ def _explain(location: Location, several: Sequence[Any], model: type[BaseModel],
     if first["type"] == "missing":
         return f"{key!r} is missing"
     what = " or ".join(mistake["msg"].removeprefix("Value error, ") for mistake in several)
+    what = what.replace("a valid tuple", "a list, such as [a, b]")  # YAML and JSON know no tuples
     if any(secret in what for secret in secrets):
         what = "refused by its validator, whose message holds a secret"
     if is_hidden(model, location):
