@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,30 +23,22 @@ UNBOUNDED = 240
 """Columns, more than any of our tables has."""
 
 
-def _interval(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    from market_data_pipeline.errors import ConfigurationError
+def _parsed(where: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """Return what parses an option by a function, which is imported when the option is given."""
 
-    if text is None:
-        return None
-    from market_data_pipeline.operator.bars import bar_interval
+    def parse(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+        from market_data_pipeline.errors import ConfigurationError
 
-    try:
-        return bar_interval(text)
-    except ConfigurationError as error:
-        raise click.BadParameter(str(error)) from None
+        try:
+            return None if text is None else resolve_name(where)(text)
+        except ConfigurationError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return parse
 
 
-def _time(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    from market_data_pipeline.errors import ConfigurationError
-
-    if text is None:
-        return None
-    from market_data_pipeline.model import parse_time
-
-    try:
-        return parse_time(text)
-    except ConfigurationError as error:
-        raise click.BadParameter(str(error)) from None
+_interval = _parsed("market_data_pipeline.operator.bars:bar_interval")
+_time = _parsed("market_data_pipeline.model:parse_time")
 
 
 @click.command(short_help="Look at the bars of a dataset.")
