@@ -1,15 +1,30 @@
 """`mdp plugins`: installed, offered, wrong."""
 
 import json
-from pathlib import Path
 
-import importlib_metadata
 import pytest
 
 from market_data_pipeline.cli import main
-from market_data_pipeline.plugins import discovery
 
-DISTS = Path(__file__).parents[1] / "data" / "dists"
+EAGER = """
+from pydantic import BaseModel, Field
+from market_data_pipeline.plugins import ComponentSpec, PluginHooks
+class Settings(BaseModel):
+    made: int = Field(default_factory=lambda: 1 // 0)
+    hidden: str = Field(default="hunter22", repr=False)
+    plain: int = 5
+class Plugin(PluginHooks):
+    def mdp_components(self):
+        yield ComponentSpec(kind="sink", name="eager", factory=dict, settings=Settings)
+plugin = Plugin()
+"""
+LAZY = """
+from market_data_pipeline.plugins import ComponentSpec, PluginHooks
+class Plugin(PluginHooks):
+    def mdp_components(self):
+        yield ComponentSpec(kind="sink", name="lazy", factory="no_such_module:Sink")
+plugin = Plugin()
+"""
 
 
 @pytest.fixture
@@ -72,6 +87,12 @@ def test_info_of_a_built_in_component_shows_its_settings_in_the_order_of_the_arg
     (bars,) = info["offers"]
     assert (bars["kind"], bars["plugin"]) == ("operator", "builtin")
     assert [setting["name"] for setting in bars["settings"]] == ["interval", "basis"]
+
+
+def test_info_runs_no_code_of_a_plugin_to_show_a_default_and_shows_no_hidden_one(mdp, installed, write):
+    installed(write("eager", EAGER))
+    shown = json.loads(mdp("info", "eager", "--json"))["offers"][0]["settings"]
+    assert [(one["name"], one["default"]) for one in shown] == [("made", None), ("hidden", None), ("plain", 5)]
 
 
 def test_info_of_a_broken_plugin_shows_why_and_ends_with_1(mdp, installed):
@@ -170,28 +191,11 @@ def test_info_shows_commands(mdp, installed):
     assert [offer["kind"] for offer in json.loads(mdp("info", "commands", "--json"))["offers"]] == ["command"] * 2
 
 
-def test_info_of_a_plugin_whose_hook_of_commands_fails_says_so(mdp, installed, tmp_path):
-    info = tmp_path / "market_data_fake_sulky-1.0.0.dist-info"
-    info.mkdir()
-    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: market-data-fake-sulky\nVersion: 1.0.0\n")
-    info.joinpath("entry_points.txt").write_text("[market_data.providers]\nsulky = market_data_fake_sulky\n")
-    tmp_path.joinpath("market_data_fake_sulky.py").write_text("def mdp_commands():\n    raise OSError('no')\n")
-    installed(tmp_path)
+def test_info_of_a_plugin_whose_hook_of_commands_fails_says_so(mdp, installed, write):
+    installed(write("sulky", "plugin = __import__(__name__)\ndef mdp_commands():\n    raise OSError('no')\n"))
     assert "its hook mdp_commands raised OSError: no" in mdp("info", "sulky", code=1)
 
 
-def test_doctor_finds_a_factory_that_does_not_import(mdp, monkeypatch, tmp_path):
-    info = tmp_path / "market_data_lazy-1.0.0.dist-info"
-    info.mkdir()
-    info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: market-data-lazy\nVersion: 1.0.0\n")
-    info.joinpath("entry_points.txt").write_text("[market_data.providers]\nlazy = market_data_lazy:plugin\n")
-    tmp_path.joinpath("market_data_lazy.py").write_text("""
-from market_data_pipeline.plugins import ComponentSpec, PluginHooks
-class Plugin(PluginHooks):
-    def mdp_components(self):
-        yield ComponentSpec(kind="sink", name="lazy", factory="no_such_module:Sink")
-plugin = Plugin()
-""")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(discovery, "distributions", lambda: importlib_metadata.distributions(path=[str(tmp_path)]))
+def test_doctor_finds_a_factory_that_does_not_import(mdp, installed, write):
+    installed(write("lazy", LAZY))
     assert "No module named 'no_such_module'" in mdp("doctor", code=1)

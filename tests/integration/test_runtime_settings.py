@@ -8,7 +8,7 @@ import pytest
 
 from market_data_pipeline import PipelineRuntime
 from market_data_pipeline.contracts import Capabilities, MarketDataProvider
-from market_data_pipeline.errors import ConfigurationError, ConnectionLost, PluginNotFound
+from market_data_pipeline.errors import ConfigurationError, ConnectionLost, PluginError, PluginNotFound
 from market_data_pipeline.model import Origin, Quote, QuoteBatch
 from market_data_pipeline.pipeline import parse_spec
 from market_data_pipeline.plugins import PluginHost
@@ -94,6 +94,19 @@ def test_ready_made_settings_are_taken_as_they_are():
 def test_a_wrong_setting_is_named_with_what_would_be_right():
     with pytest.raises(ConfigurationError, match=r"providr.*did you mean 'provider'"):
         PipelineRuntime({"providr": "synthetic"})
+
+
+def test_neither_stream_nor_pipeline_starts_without_what_is_required():
+    """RT-3."""
+    spec = parse_spec({"source": "synthetic", "symbols": ["A"], "sink": "memory"})
+
+    async def body(runtime):
+        with pytest.raises(PluginError, match=r"plugins\.required names 'gone', which is not installed"):
+            runtime.stream_quotes(["A"], "synthetic")
+        with pytest.raises(PluginError, match=r"plugins\.required names 'gone', which is not installed"):
+            await runtime.run_pipeline(spec)
+
+    run(body, {"plugins": {"required": ["gone"]}})
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 import enum
 
+import attrs
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.errors import ConfigurationError, PluginContractError
 from market_data_pipeline.pipeline.components import make, validated
 from market_data_pipeline.plugins import ComponentSpec
+from market_data_pipeline.sink import MemorySink
 
 
 class Colour(enum.Enum):
@@ -37,6 +39,12 @@ class Settings(BaseModel):
     list_of: list[Inner] = []
     either: int | Inner = 1
     plain: Plain | None = None
+
+
+class Thing(MemorySink):
+    def __init__(self, **given):
+        super().__init__()
+        self.given = given
 
 
 def spec(settings=Settings, factory=dict):
@@ -90,6 +98,34 @@ def test_what_takes_no_settings_says_so():
 
 
 def test_a_component_gets_every_field_of_its_settings_as_they_are():
-    made = make(spec(), Settings(path="x", rows=None, inner={"depth": 3}))
+    made = make(spec(factory=Thing), Settings(path="x", rows=None, inner={"depth": 3})).given
     assert (made["path"], made["rows"], made["inner"], made["colour"]) == ("x", None, Inner(depth=3), Colour.RED)
-    assert make(spec(None), None) == {}
+    assert make(spec(None, Thing), None).given == {}
+
+
+def refuse(**_):
+    raise ConfigurationError("choose another path")
+
+
+def fail(**_):
+    raise KeyError("driver")
+
+
+def lack(**_):
+    import no_such_module  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("factory", "error", "message"),
+    [
+        (refuse, ConfigurationError, "choose another path"),
+        (fail, PluginContractError, "the factory of the sink 'thing' of plugin 'acme' raised KeyError: 'driver'; tell"),
+        (lack, PluginContractError, "install what has the module no_such_module into this environment"),
+        (dict, PluginContractError, "returns a dict, which is no Sink as market_data_pipeline.contracts says"),
+    ],
+)
+def test_a_factory_that_breaks_the_contract_is_named_with_its_plugin(factory, error, message):
+    """RT-3."""
+    with pytest.raises(error) as caught:
+        make(attrs.evolve(spec(None, factory), plugin="acme"), None)
+    assert message in str(caught.value)

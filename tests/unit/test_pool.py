@@ -17,6 +17,7 @@ class Settings(BaseModel):
     key: SecretStr = SecretStr("k")
     host: str = "h"
     depth: list[int] = []
+    keys: dict[str, str] = {}  # `dict(settings)` takes what has `keys` for a mapping
 
 
 class Provider:

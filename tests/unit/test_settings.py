@@ -4,10 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
+from market_data_pipeline.contracts import Capabilities
 from market_data_pipeline.errors import ConfigurationError
-from market_data_pipeline.pipeline import PipelineBuilder, PipelineSpec
-from market_data_pipeline.plugins import PluginHost
+from market_data_pipeline.pipeline import Component, PipelineBuilder, PipelineSpec
+from market_data_pipeline.pipeline.defaults import Defaults
+from market_data_pipeline.plugins import PluginHost, ProviderSpec
 from market_data_pipeline.settings import (
     PipelineRuntimeSettings,
     PipelineSettings,
@@ -195,7 +198,7 @@ def test_a_file_with_every_kind_of_mistake_is_told_all_of_them():
         for number, line in enumerate(MISTAKES.read_text().splitlines(), 1)
         if "#! " in line
     ]
-    found = check_file(MISTAKES, PluginHost().provider_or_source).mistakes
+    found = check_file(MISTAKES, lambda _: PluginHost()).mistakes
     places = {
         number: [one for one in found if re.match(rf"{re.escape(str(MISTAKES))}:{number}:\d+: ", one)]
         for number, _ in expected
@@ -207,9 +210,9 @@ def test_a_file_with_every_kind_of_mistake_is_told_all_of_them():
 def test_a_profile_may_give_what_the_file_leaves_out(tmp_path):
     path = tmp_path / "mdp.yaml"
     path.write_text("providers: {replay: {format: lean}}\nprofiles: {a: {providers: {replay: {path: x}}}}\n")
-    assert check_file(path, PluginHost().provider_or_source).mistakes == []
+    assert check_file(path, lambda _: PluginHost()).mistakes == []
     path.write_text("providers: {replay: {format: lean}}\nprofiles: {a: {providers: {replay: {speed: 1}}}}\n")
-    assert check_file(path, PluginHost().provider_or_source).mistakes == [f"{path}:2:28: 'path' is missing"]
+    assert check_file(path, lambda _: PluginHost()).mistakes == [f"{path}:2:28: 'path' is missing"]
 
 
 def test_the_policy_of_plugins_lets_the_variables_go_first():
@@ -243,3 +246,15 @@ def test_a_mistake_in_a_provider_of_the_file_is_named_where_it_stands(load):
         builder.build(PipelineSpec(source={"name": "synthetic", "settings": {"rate": 0}}, symbols=["A"], sink="memory"))
     assert "mdp.yaml:2:15: unknown key 'sead'" in str(caught.value)
     assert "source synthetic: rate: Input should be greater" in str(caught.value)
+
+
+def test_a_mistake_in_the_settings_of_a_provider_names_the_variable_that_made_it():
+    """CFG-2."""
+
+    class Model(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+    spec = ProviderSpec(name="my-vendor", factory=dict, settings=Model, capabilities=Capabilities())
+    loaded = load_settings(environ={"MDP__PROVIDERS__MY_VENDOR__USR": "me"})
+    with pytest.raises(ConfigurationError, match=r"^MDP__PROVIDERS__MY_VENDOR__USR: unknown key 'usr'"):
+        Defaults.of(loaded).check("source", spec, Component(name="my-vendor"))

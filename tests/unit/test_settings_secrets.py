@@ -102,6 +102,39 @@ def test_a_validator_that_repeats_its_input_is_not_repeated(acme):
     assert said == "acme: settings: refused by its validator, whose message holds a secret"
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"port": 14}, "raised RuntimeError: 14 is no port: {'port': 14}; tell the author of 'acme'"),
+        ({"port": 14, "token": "hunter22"}, "raised RuntimeError; tell the author of 'acme'"),
+        ({"port": 15}, "raised SystemExit: 3; tell the author of 'acme'"),
+    ],
+)
+def test_a_model_whose_own_code_fails_is_a_mistake_like_any_other(acme, values, said):
+    """API-10."""
+    assert refused(acme, values) == f"acme: its settings {said}"
+
+
+def test_every_way_to_declare_a_secret_counts(acme, monkeypatch):
+    """API-10: subclasses and `Secret[...]`, whatever the field is called in a file, and one place of a tuple."""
+    monkeypatch.setenv("PIN", "4711")
+    reference = {"env": "PIN"}
+    values = {"certificate": reference, "pin": reference, "pass-word": reference, "pair": ["me", reference]}
+    settings = validated(acme, values, where="")
+    assert settings.certificate.get_secret_value() == settings.phrase.get_secret_value() == "4711"
+    assert settings.pin.get_secret_value() == 4711
+    assert settings.pair[1].get_secret_value() == "4711"
+    written = {"certificate": "4711", "pin": 4711, "pass-word": "4711", "pair": ["me", "4711"]}
+    model = acme.resolve_settings()
+    assert plain_secrets(model, written) == [("certificate",), ("pin",), ("pass-word",), ("pair", 1)]
+    assert redacted(model, written) == {**dict.fromkeys(written, MASK), "pair": ["me", MASK]}
+    assert "4711" not in refused(acme, {"certificate": ["4711"], "pin": ["4711"], "pass-phrase": ["4711"]})
+
+
+def test_a_key_is_suggested_as_it_is_written(acme):
+    assert "unknown key 'pass-wort'; did you mean 'pass-word'" in refused(acme, {"pass-wort": "hunter22"})
+
+
 def test_plain_secrets_are_found_and_masked_and_references_stay(acme):
     """API-10."""
     values = {

@@ -11,6 +11,8 @@ import pytest
 
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.pipeline import Component, PipelineSpec, parse_spec
+from market_data_pipeline.pipeline.defaults import Defaults
+from market_data_pipeline.settings import PipelineRuntimeSettings
 
 SHORT = {"source": "synthetic", "symbols": ["A"], "operator": "bars", "sink": "memory"}
 
@@ -101,6 +103,16 @@ def test_plain_data_leaves_out_what_was_left_out():
     }
     assert list(plain) == [name for name in PipelineSpec.model_fields if name in plain]
     assert parse_spec(plain) == parse_spec(SHORT | {"pipeline_id": "p", "kinds": ["trade", "quote"]})
+
+
+def test_plain_data_keeps_a_default_that_was_said_since_settings_would_take_its_place():
+    """CFG-2."""
+    said = parse_spec(SHORT | {"allowed_lateness_sec": 2, "on_full": None, "duration_sec": None})
+    plain = said.as_plain()
+    assert (plain["allowed_lateness_sec"], plain["on_full"], "duration_sec" in plain) == (2.0, None, False)
+    settings = PipelineRuntimeSettings(pipeline={"allowed_lateness_sec": 9, "on_full": "fail"})
+    assert Defaults.of(settings).value(parse_spec(plain), "allowed_lateness_sec") == 2
+    assert Defaults.of(settings).value(parse_spec(plain), "on_full") is None
 
 
 def test_the_constructor_that_checkers_see_has_every_field_with_its_default():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from market_data_pipeline.cli.options import common
+from market_data_pipeline.cli.options import common, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -22,30 +23,22 @@ UNBOUNDED = 240
 """Columns, more than any of our tables has."""
 
 
-def _interval(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    from market_data_pipeline.errors import ConfigurationError
+def _parsed(where: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """Return what parses an option by a function, which is imported when the option is given."""
 
-    if text is None:
-        return None
-    from market_data_pipeline.operator.bars import bar_interval
+    def parse(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+        from market_data_pipeline.errors import ConfigurationError
 
-    try:
-        return bar_interval(text)
-    except ConfigurationError as error:
-        raise click.BadParameter(str(error)) from None
+        try:
+            return None if text is None else resolve_name(where)(text)
+        except ConfigurationError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return parse
 
 
-def _time(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
-    from market_data_pipeline.errors import ConfigurationError
-
-    if text is None:
-        return None
-    from market_data_pipeline.model import parse_time
-
-    try:
-        return parse_time(text)
-    except ConfigurationError as error:
-        raise click.BadParameter(str(error)) from None
+_interval = _parsed("market_data_pipeline.operator.bars:bar_interval")
+_time = _parsed("market_data_pipeline.model:parse_time")
 
 
 @click.command(short_help="Look at the bars of a dataset.")
@@ -67,6 +60,7 @@ def _time(_context: click.Context, _option: click.Parameter, text: str | None) -
 @click.option("--chart", is_flag=True, help="Draw candles.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 @click.option("--list", "as_list", is_flag=True, help="Print which symbols, intervals and times there are.")
+@with_settings
 @common
 def bars(
     *,
@@ -81,6 +75,8 @@ def bars(
     chart: bool,
     as_json: bool,
     as_list: bool,
+    settings: str | None,
+    profile: str | None,
     no_plugins: bool,  # noqa: ARG001 - an option of every command
 ) -> None:
     """Look at the bars of a dataset that the sinks `parquet` and `store` wrote.
@@ -95,7 +91,7 @@ def bars(
     _check_forms(chart, as_json, as_list)
     from market_data_pipeline.dataset import BarQuery, find_folders
 
-    folders = find_folders(_dataset() if path is None else path.expanduser())
+    folders = find_folders(_dataset(settings, profile) if path is None else path.expanduser())
     if as_list:
         _print_list(folders)
         return
@@ -127,10 +123,10 @@ def _check_forms(*forms: bool) -> None:
         raise click.UsageError("--chart, --json and --list exclude each other")
 
 
-def _dataset() -> Path:
-    from market_data_pipeline.settings.directory import data_directory
+def _dataset(settings: str | None, profile: str | None) -> Path:
+    from market_data_pipeline.settings import load_settings
 
-    return data_directory() / "parquet"
+    return load_settings(settings, profile=profile).settings.data_directory / "parquet"
 
 
 def _console(*, chart: bool = False) -> Console:

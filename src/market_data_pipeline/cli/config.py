@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from market_data_pipeline.cli.options import Group, common, plugin_host, settings_host, with_settings
+from market_data_pipeline.cli.options import Group, common, looking_host, plugin_host, with_settings
 from market_data_pipeline.errors import ConfigurationError, PluginError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def show(*, as_json: bool, settings: str | None, profile: str | None, no_plugins
     from market_data_pipeline.settings import load_settings
 
     loaded = load_settings(settings, profile=profile)
-    rows = dict(_rows(loaded, settings_host(loaded, no_plugins=no_plugins)))
+    rows = dict(_rows(loaded, looking_host(loaded.settings.plugins, no_plugins=no_plugins)))
     if as_json:
         shown = {key: {"value": value, "origin": origin} for key, (value, origin) in rows.items()}
         click.echo(json.dumps(shown, indent=2))
@@ -51,8 +52,7 @@ def check(*, files: tuple[str, ...], no_plugins: bool) -> None:
     from market_data_pipeline.settings.checking import check_file
     from market_data_pipeline.settings.loading import listed
 
-    host = plugin_host(no_plugins=no_plugins)
-    findings = [check_file(file, host.provider_or_source) for file in files]
+    findings = [check_file(file, partial(looking_host, no_plugins=no_plugins)) for file in files]
     for warning in (warning for one in findings for warning in one.warnings):
         logging.getLogger(__name__).warning("%s", warning)
     if mistakes := [mistake for one in findings for mistake in one.mistakes]:
@@ -61,13 +61,13 @@ def check(*, files: tuple[str, ...], no_plugins: bool) -> None:
 
 
 @config.command()
+@with_settings
 @common
-def schema(*, no_plugins: bool) -> None:
+def schema(**chosen: Any) -> None:
     """Print the JSON Schema of a settings file, with the settings of the installed providers in it."""
-    from market_data_pipeline.settings import load_settings
     from market_data_pipeline.settings.schema import json_schema
 
-    host = settings_host(load_settings(), no_plugins=no_plugins)
+    host = plugin_host(**chosen)
     host.load_all()
     click.echo(json.dumps(json_schema((*host.providers(), *host.sources())), indent=2))
 

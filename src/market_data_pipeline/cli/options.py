@@ -13,8 +13,8 @@ from market_data_pipeline.errors import nearest
 
 if TYPE_CHECKING:
     from market_data_pipeline.pipeline import PipelineBuilder
-    from market_data_pipeline.plugins import PluginHost
-    from market_data_pipeline.settings import LoadedSettings
+    from market_data_pipeline.plugins import PluginHost, PluginPolicy
+    from market_data_pipeline.settings import PluginSettings
 
 
 class Unfinished(Exception):
@@ -83,17 +83,51 @@ def seconds(_context: click.Context, _option: click.Parameter, text: str | None)
         raise click.BadParameter(str(error)) from None
 
 
-def plugin_host(*, no_plugins: bool) -> PluginHost:
-    """Return the plugins that environment and options allow.
+def plugin_host(*, no_plugins: bool, settings: str | None = None, profile: str | None = None) -> PluginHost:
+    """Return the plugins that settings, environment and options allow; where nothing is set, no settings are imported.
+
+    Raises:
+        ConfigurationError: A variable or a setting is wrong.
+    """
+    from market_data_pipeline.plugins import PluginPolicy
+    from market_data_pipeline.settings.variables import has_settings
+
+    if not (settings or profile or has_settings(os.environ)):
+        return _host(PluginPolicy.from_environ(os.environ), no_plugins=no_plugins)
+    from market_data_pipeline.settings import load_settings
+
+    return settings_host(load_settings(settings, profile=profile).settings.plugins, no_plugins=no_plugins)
+
+
+def settings_host(settings: PluginSettings, *, no_plugins: bool) -> PluginHost:
+    """Return the plugins that some settings, the environment and options allow.
+
+    Raises:
+        ConfigurationError: A variable is wrong.
+    """
+    from market_data_pipeline.settings import plugin_policy
+
+    return _host(plugin_policy(settings), no_plugins=no_plugins)
+
+
+def looking_host(settings: PluginSettings, *, no_plugins: bool) -> PluginHost:
+    """Return the same for who starts nothing: what is required, and strictness, do not matter then.
 
     Raises:
         ConfigurationError: A variable is wrong.
     """
     import attrs
 
-    from market_data_pipeline.plugins import PluginHost, PluginPolicy
+    from market_data_pipeline.settings import plugin_policy
 
-    policy = PluginPolicy.from_environ(os.environ)
+    return _host(attrs.evolve(plugin_policy(settings), required=(), strict=False), no_plugins=no_plugins)
+
+
+def _host(policy: PluginPolicy, *, no_plugins: bool) -> PluginHost:
+    import attrs
+
+    from market_data_pipeline.plugins import PluginHost
+
     return PluginHost(policy=attrs.evolve(policy, no_plugins=policy.no_plugins or no_plugins))
 
 
@@ -109,27 +143,9 @@ def pipeline_builder(*, no_plugins: bool, settings: str | None, profile: str | N
 
     Raises:
         ConfigurationError: A variable or a setting is wrong.
-        PluginLoadError: A plugin that must be usable is not.
     """
     from market_data_pipeline.pipeline import PipelineBuilder
     from market_data_pipeline.settings import load_settings
 
     loaded = load_settings(settings, profile=profile)
-    host = settings_host(loaded, no_plugins=no_plugins)
-    host.check_required()
-    return PipelineBuilder(loaded, host=host)
-
-
-def settings_host(loaded: LoadedSettings, *, no_plugins: bool) -> PluginHost:
-    """Return the plugins that settings, environment and options allow.
-
-    Raises:
-        ConfigurationError: A variable is wrong.
-    """
-    import attrs
-
-    from market_data_pipeline.plugins import PluginHost
-    from market_data_pipeline.settings import plugin_policy
-
-    policy = plugin_policy(loaded.settings.plugins)
-    return PluginHost(policy=attrs.evolve(policy, no_plugins=policy.no_plugins or no_plugins))
+    return PipelineBuilder(loaded, host=settings_host(loaded.settings.plugins, no_plugins=no_plugins))

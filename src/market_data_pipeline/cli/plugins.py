@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from market_data_pipeline.cli.options import Group, common, plugin_host
+from market_data_pipeline.cli.options import Group, common, plugin_host, with_settings
 from market_data_pipeline.errors import PluginError, PluginNotFound
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ def plugins() -> None:
 
 @plugins.command("list")
 @_as_json
+@with_settings
 @common
-def list_plugins(*, as_json: bool, no_plugins: bool) -> None:
+def list_plugins(*, as_json: bool, **chosen: Any) -> None:
     """List what is installed, from its metadata alone: nothing is imported, and a broken plugin does no harm."""
-    records = plugin_host(no_plugins=no_plugins).records()
+    records = plugin_host(**chosen).records()
     if as_json:
         _print_json([_summary(record) for record in records])
     else:
@@ -36,10 +37,11 @@ def list_plugins(*, as_json: bool, no_plugins: bool) -> None:
 @plugins.command()
 @click.argument("name")
 @_as_json
+@with_settings
 @common
-def info(*, name: str, as_json: bool, no_plugins: bool) -> None:
+def info(*, name: str, as_json: bool, **chosen: Any) -> None:
     """Show one plugin, or one provider, source, operator, batcher or sink, with all its settings."""
-    host = plugin_host(no_plugins=no_plugins)
+    host = plugin_host(**chosen)
     record, specs = _look_up(host, name)
     described = [_describe(spec) for spec in specs]
     if as_json:
@@ -53,10 +55,11 @@ def info(*, name: str, as_json: bool, no_plugins: bool) -> None:
 
 @plugins.command()
 @_as_json
+@with_settings
 @common
-def freeze(*, as_json: bool, no_plugins: bool) -> None:
+def freeze(*, as_json: bool, **chosen: Any) -> None:
     """Print the installed distributions with plugins as pip's constraints; reads metadata alone, like list."""
-    records = plugin_host(no_plugins=no_plugins).records()
+    records = plugin_host(**chosen).records()
     sound = sorted({(record.distribution, record.version) for record in records if record.reason != "metadata"})
     if as_json:
         _print_json([{"distribution": distribution, "version": version} for distribution, version in sound])
@@ -69,12 +72,13 @@ def freeze(*, as_json: bool, no_plugins: bool) -> None:
 
 @plugins.command()
 @_as_json
+@with_settings
 @common
-def doctor(*, as_json: bool, no_plugins: bool) -> None:
+def doctor(*, as_json: bool, **chosen: Any) -> None:
     """Load every plugin and import all that they name; ends with 1 if something is wrong."""
     from market_data_pipeline.plugins import diagnose
 
-    host = plugin_host(no_plugins=no_plugins)
+    host = plugin_host(**chosen)
     diagnosis = diagnose(host)
     if as_json:
         import attrs
@@ -169,11 +173,11 @@ def _describe(spec: AnySpec) -> dict[str, Any]:
 
 
 def _setting(name: str, field: Any) -> dict[str, Any]:
-    required = field.is_required()
-    default = None if required else field.get_default(call_default_factory=True)
+    has_default = not field.is_required() and field.default_factory is None  # a factory is a plugin's code
+    default = field.default if has_default and field.repr else None
     return {
         "name": name,
-        "required": required,
+        "required": field.is_required(),
         "default": default if default is None or isinstance(default, bool | int | float) else str(default),
         "description": field.description or "",
     }

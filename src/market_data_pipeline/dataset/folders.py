@@ -40,6 +40,8 @@ def find_folders(root: Path) -> list[Folder]:
     Raises:
         ConfigurationError: There are none; the message says what there is instead.
     """
+    if root.is_file():
+        raise ConfigurationError("this is a file: name the folder of the dataset that it is in", where=str(root))
     if not root.is_dir():
         raise ConfigurationError(
             f'there is no such folder; `mdp run "… -> bars:1m -> parquet:{root}"` would make it', where=str(root)

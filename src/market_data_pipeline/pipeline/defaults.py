@@ -10,7 +10,7 @@ import attrs
 from market_data_pipeline.pipeline.spec import Component, PipelineSpec
 from market_data_pipeline.plugins import ComponentKind, Spec
 from market_data_pipeline.settings.layers import merged
-from market_data_pipeline.settings.loading import LoadedSettings, provider_values
+from market_data_pipeline.settings.loading import LoadedSettings, provider_key, provider_values
 from market_data_pipeline.settings.mistakes import Place
 from market_data_pipeline.settings.shape import Location, is_in
 from market_data_pipeline.settings.tree import PipelineRuntimeSettings
@@ -65,7 +65,7 @@ class Defaults:
 
         def place(location: Location) -> str:
             if self.loaded is not None and is_in(location, under) and not is_in(location, component.settings):
-                return str(self.loaded.origin(("providers", component.name, *location)))
+                return str(self.loaded.origin(("providers", provider_key(self.config, component.name), *location)))
             return own(location) if own else where
 
         return validated(

@@ -6,6 +6,7 @@ percent-decoded, and `+` stays `+`. Which names there are and which options they
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import unquote
 
@@ -114,9 +115,9 @@ def _typed(kind: Any, spec: Spec, options: dict[str, str], builder: PipelineBuil
     model = spec.resolve_settings()
     for key in options:
         if types_at(model, (key,)) and is_hidden(model, (key,)):
-            instead = f"set the environment variable {variable(('providers', spec.name, key))}, or " * (
-                kind == "source"
-            )
+            instead = ""
+            if kind == "source" and re.fullmatch(r"[a-z0-9_]+", key):  # as a variable can write it
+                instead = f"set the environment variable {variable(('providers', spec.name, key))}, or "
             raise ConfigurationError(
                 f"{key!r} is a secret, and command lines are kept and seen: {instead}write {{env: NAME}} or "
                 "{file: PATH} for it in a spec file, and run that",

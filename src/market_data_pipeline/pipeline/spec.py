@@ -14,6 +14,7 @@ from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Kind
 from market_data_pipeline.pipeline.overrides import PipelineOverrides, Stage
 from market_data_pipeline.settings.secrets import redacted
+from market_data_pipeline.settings.tree import PipelineSettings
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
 
@@ -163,7 +164,10 @@ class PipelineSpec(BaseModel):
     def as_plain(self) -> dict[str, Any]:
         """Return it as plain data without what was left out, in the order of the fields, for YAML or JSON."""
         plain = self.model_dump(mode="json", exclude_defaults=True)
-        plain = {"version": self.version, **plain}
+        said = (
+            self.model_fields_set & PipelineSettings.model_fields.keys()
+        )  # a default that was said wins over settings
+        plain = {"version": self.version, **plain, **self.model_dump(mode="json", include=said)}
         if self.kinds is not None:
             plain["kinds"] = sorted(self.kinds)
         return {name: plain[name] for name in type(self).model_fields if name in plain}

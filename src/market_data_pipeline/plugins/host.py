@@ -116,7 +116,7 @@ class PluginHost:
         return tuple(dict.fromkeys((*failed, *self._unusable(), *self._offers.conflicts(), *idle)))
 
     def check_required(self) -> None:
-        """Load what `policy.required` names, and with `policy.strict` everything. To be called before a start.
+        """Load what `policy.required` names, and with `policy.strict` everything; every search by name begins so.
 
         Raises:
             PluginLoadError: Some of it cannot be used; its text names all of that.
@@ -153,6 +153,8 @@ class PluginHost:
 
     def _unusable(self) -> Iterable[PluginError]:
         """Yield why something that is required cannot be used."""
+        if not self.policy.required:
+            return
         known: dict[str, set[str]] = {}
         for record in self.records():
             for name in (record.name, record.distribution):
@@ -160,7 +162,9 @@ class PluginHost:
         for required in sorted(self.policy.required):
             if required not in known:
                 what = f"the setting plugins.required names {required!r}, which is not installed"
-                yield PluginNotFound(f"{what}; {nearest(required, known)}", plugin=required, cure="install it")
+                yield PluginNotFound(
+                    f"{what}; {nearest(required, known)}", plugin=required, cure="correct that, or install it"
+                )
             for name in sorted(known.get(required, ())):
                 if exception := self.load(name).exception:
                     yield exception
@@ -232,8 +236,7 @@ class PluginHost:
         return self._offers.registrations()
 
     def _find(self, name: str, *kinds: str) -> AnySpec:
-        if self.policy.strict:
-            self.check_required()
+        self.check_required()
         if builtin := self._offers.builtin(name, kinds):
             return builtin
         if any(record.name == name for record in self.records()):

@@ -10,14 +10,14 @@ import attrs
 from pydantic import ValidationError
 
 from market_data_pipeline.errors import ConfigurationError, PluginError
-from market_data_pipeline.plugins import Spec
+from market_data_pipeline.plugins import PluginHost, Spec
 from market_data_pipeline.settings.document import Document, read_document
 from market_data_pipeline.settings.layers import merged
 from market_data_pipeline.settings.loading import FORM
 from market_data_pipeline.settings.mistakes import mistakes, placed
 from market_data_pipeline.settings.secrets import plain_secrets
 from market_data_pipeline.settings.shape import Location, is_in
-from market_data_pipeline.settings.tree import QUIET, SettingsFile
+from market_data_pipeline.settings.tree import QUIET, PluginSettings, SettingsFile
 from market_data_pipeline.settings.validation import check
 
 
@@ -29,8 +29,8 @@ class Findings:
     warnings: list[str] = attrs.field(factory=list)
 
 
-def check_file(path: str | Path, find: Callable[[str], Spec]) -> Findings:
-    """Return what is wrong with a settings file; `find` returns the provider or source of a name."""
+def check_file(path: str | Path, host: Callable[[PluginSettings], PluginHost]) -> Findings:
+    """Return what is wrong with a settings file; `host` makes one of what it says of plugins."""
     findings = Findings()
     try:
         document = read_document(path, form=FORM)
@@ -42,9 +42,17 @@ def check_file(path: str | Path, find: Callable[[str], Spec]) -> Findings:
         SettingsFile.model_validate(document.root.value, context=QUIET)
     except ValidationError as error:
         findings.mistakes.extend(placed(mistakes(error, SettingsFile, document.root.value), document.find))
+    find = host(_plugins(document)).provider_or_source
     for stand in _stands(document):
         _check(document, stand, find, findings)
     return findings
+
+
+def _plugins(document: Document) -> PluginSettings:
+    try:
+        return PluginSettings.model_validate(_mapping(document.root.value, "plugins"))
+    except ValidationError:
+        return PluginSettings()  # what is wrong is among the mistakes already
 
 
 @attrs.frozen

@@ -72,10 +72,10 @@ def is_mapping(value: object) -> bool:
 
 
 def flattened(values: Mapping[str, Any], at: Location = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield all values that are no mappings, with their locations; a secret's reference is one value."""
+    """Yield all values that are no mappings, or empty ones, with their locations; a secret's reference is one value."""
     for key, value in values.items():
         here = (*map(str, at), key)
-        if is_mapping(value):
+        if is_mapping(value) and value:
             yield from flattened(value, here)
         else:
             yield here, value

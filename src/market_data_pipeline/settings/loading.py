@@ -17,9 +17,8 @@ from market_data_pipeline.settings.layers import Layers, Origin
 from market_data_pipeline.settings.mistakes import Place, mistakes, placed
 from market_data_pipeline.settings.shape import Location
 from market_data_pipeline.settings.tree import QUIET, PipelineRuntimeSettings, SettingsFile
-from market_data_pipeline.settings.variables import PREFIX, parsed, variables
+from market_data_pipeline.settings.variables import FILE_VARIABLE, PREFIX, parsed, variables
 
-FILE_VARIABLE: Final = "MDP_SETTINGS"
 T = TypeVar("T")
 FORM: Final = "settings are written as lines of `key: value`"
 MAX_SHOWN: Final = 100
@@ -82,9 +81,14 @@ def load_settings(
     return LoadedSettings(settings, {".".join(map(str, key)): origin for key, origin in layers.origins.items()}, layers)
 
 
+def provider_key(settings: PipelineRuntimeSettings, name: str) -> str:
+    """Return under which key the settings of a provider or source are; a variable writes its `-` as `_`."""
+    return name if name in settings.providers else name.replace("-", "_")
+
+
 def provider_values(settings: PipelineRuntimeSettings, name: str) -> Mapping[str, Any]:
-    """Return the settings given for a provider or source; a variable writes its `-` as `_`."""
-    return settings.providers.get(name) or settings.providers.get(name.replace("-", "_"), {})
+    """Return the settings given for a provider or source."""
+    return settings.providers.get(provider_key(settings, name), {})
 
 
 def _put_file(layers: Layers, document: Document, top: Layers, found: list[str]) -> None:

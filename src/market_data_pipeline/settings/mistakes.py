@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from market_data_pipeline.errors import nearest
+from market_data_pipeline.plugins.guard import describe
 from market_data_pipeline.settings.secrets import is_hidden, is_secret, secret_texts
-from market_data_pipeline.settings.shape import Location, models, types_at
+from market_data_pipeline.settings.shape import Location, models, names, types_at
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -37,6 +38,12 @@ def explain(
     return "; ".join(placed(mistakes(error, model, values), place))
 
 
+def told(error: BaseException, model: type[BaseModel], values: Mapping[str, Any]) -> str:
+    """Return what a model raised that is no mistake in `values`; its type alone where its text holds a secret."""
+    text = describe(error)
+    return type(error).__name__ if any(secret in text for secret in secret_texts(model, values)) else text
+
+
 def placed(found: Mapping[Location, str], place: Place | None) -> list[str]:
     """Return mistakes with the place of each before it."""
     return [f"{place(location)}: {text}" if place else text for location, text in found.items()]
@@ -64,6 +71,7 @@ def _explain(location: Location, several: Sequence[Any], model: type[BaseModel],
     if first["type"] == "missing":
         return f"{key!r} is missing"
     what = " or ".join(mistake["msg"].removeprefix("Value error, ") for mistake in several)
+    what = what.replace("a valid tuple", "a list, such as [a, b]")  # YAML and JSON know no tuples
     if any(secret in what for secret in secrets):
         what = "refused by its validator, whose message holds a secret"
     if is_hidden(model, location):
@@ -76,4 +84,4 @@ def _explain(location: Location, several: Sequence[Any], model: type[BaseModel],
 
 def _keys(model: type[BaseModel], location: Location) -> Collection[str]:
     """Return the keys that a mapping at a location can have; none where that cannot be told."""
-    return next((one.model_fields for one in models(types_at(model, location))), ())
+    return next((names(one) for one in models(types_at(model, location))), ())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from market_data_pipeline.errors import PluginContractError, PluginError
 from market_data_pipeline.plugins import Spec
+from market_data_pipeline.plugins.guard import guard
 from market_data_pipeline.settings.tree import SettingsFile
 
 REFERENCE: Final = {
@@ -17,19 +20,19 @@ REFERENCE: Final = {
     "additionalProperties": False,
 }
 
+_log = logging.getLogger("market_data_pipeline.settings")
+
 
 def json_schema(specs: Iterable[Spec]) -> dict[str, Any]:
     """Return the schema of a settings file, with the settings of some providers and sources in it.
 
-    Raises:
-        PluginError: The settings of one do not load.
+    Where those of one do not load, or have no schema, it takes anything, and the log says so.
     """
     schema = SettingsFile.model_json_schema()
     definitions = schema["$defs"]
     known: dict[str, Any] = {}
     for spec in specs:
-        if (model := spec.resolve_settings()) is not None:
-            inner = model.model_json_schema(ref_template=f"#/$defs/{spec.name}.{{model}}")
+        if inner := _of_settings(spec):
             definitions |= {f"{spec.name}.{name}": one for name, one in inner.pop("$defs", {}).items()}
             definitions[spec.name] = inner
             known[spec.name] = {"$ref": f"#/$defs/{spec.name}"}
@@ -41,6 +44,16 @@ def json_schema(specs: Iterable[Spec]) -> dict[str, Any]:
             part.clear()
             part["anyOf"] = [text, REFERENCE]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _of_settings(spec: Spec) -> dict[str, Any]:
+    try:
+        model = spec.resolve_settings()
+        with guard(f"the JSON Schema of the settings of {spec.name!r}", PluginContractError, plugin=spec.plugin):
+            return {} if model is None else model.model_json_schema(ref_template=f"#/$defs/{spec.name}.{{model}}")
+    except PluginError as error:
+        _log.warning("%s", error)
+        return {}
 
 
 def _mappings(value: Any) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Secrets: given by reference, and never shown.
 
-What a model declares as `SecretStr` or `SecretBytes` may be written as `{env: NAME}` or `{file: PATH}`. What it
-declares so, or with `repr=False`, is in no message.
+What a model declares as `SecretStr`, `SecretBytes` or `Secret[...]` may be written as `{env: NAME}` or `{file: PATH}`.
+What it declares so, or with `repr=False`, is in no message.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import stat
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.settings.shape import Location, alternatives, field_of, is_list, leaves, models, types_at
@@ -36,9 +36,10 @@ def is_reference(value: object) -> bool:
 
 def is_secret(annotation: Any) -> bool:
     """Return whether a type, or one of a union, is a secret's."""
-    from pydantic import SecretBytes, SecretStr
+    from pydantic import Secret, SecretBytes, SecretStr
 
-    return any(one is SecretStr or one is SecretBytes for one in alternatives(annotation))
+    kinds = (get_origin(one) or one for one in alternatives(annotation))
+    return any(isinstance(kind, type) and issubclass(kind, (Secret, SecretStr, SecretBytes)) for kind in kinds)
 
 
 def is_hidden(model: Any, location: Location) -> bool:

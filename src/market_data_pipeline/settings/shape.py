@@ -41,8 +41,18 @@ def models(annotations: Collection[Any]) -> list[type[BaseModel]]:
 
 def field_of(model: type[BaseModel], key: int | str) -> FieldInfo | None:
     """Return the field that a key in the data stands for."""
-    by_alias = (field for field in model.model_fields.values() if field.alias == key)
+    by_alias = (field for field in model.model_fields.values() if key in _aliases(field))
     return model.model_fields.get(str(key)) or next(by_alias, None)
+
+
+def names(model: type[BaseModel]) -> list[str]:
+    """Return what keys in the data are called."""
+    return [alias for name, field in model.model_fields.items() for alias in _aliases(field) or (name,)]
+
+
+def _aliases(field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    return [one for one in getattr(alias, "choices", (alias,)) if isinstance(one, str)]
 
 
 def leaves(value: Any, at: Location = ()) -> Iterator[tuple[Location, Any]]:
@@ -80,5 +90,6 @@ def _inside(outer: Any, part: int | str) -> Iterator[Any]:
     if issubclass(origin, Mapping):
         yield arguments[1]
     elif issubclass(origin, Collection):
-        fixed = origin is tuple and arguments[-1] is not Ellipsis
-        yield from arguments if fixed else arguments[:1]
+        is_fixed = origin is tuple and arguments[-1] is not Ellipsis
+        first = part if is_fixed and isinstance(part, int) else 0
+        yield from arguments[first : first + 1]

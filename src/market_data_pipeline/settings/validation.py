@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.plugins import Spec
-from market_data_pipeline.settings.mistakes import Place, mistakes, placed
+from market_data_pipeline.settings.mistakes import Place, mistakes, placed, told
 from market_data_pipeline.settings.secrets import resolved
 from market_data_pipeline.settings.shape import Location
 from market_data_pipeline.settings.variables import parsed
@@ -47,4 +47,6 @@ def check(spec: Spec, values: Mapping[str, Any]) -> tuple[BaseModel | None, dict
         settings: BaseModel = model.model_validate(plain)
     except ValidationError as error:
         return None, {**mistakes(error, model, plain), **found}
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's validators and defaults
+        return None, {(): f"its settings raised {told(error, model, plain)}; tell the author of {spec.plugin!r}"}
     return (None if found else settings), found

@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
 from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.settings.secrets import is_secret
 from market_data_pipeline.settings.shape import Location, types_at
 from market_data_pipeline.settings.yaml_document import parse_yaml
 
 PREFIX: Final = "MDP__"
+FILE_VARIABLE: Final = "MDP_SETTINGS"
 
 
 class Variable(str):
     """The text of a variable, until a model tells what it stands for."""
 
     __slots__ = ()
+
+
+def has_settings(environ: Mapping[str, str]) -> bool:
+    """Return whether an environment has settings, or names a file of them."""
+    return any(value and (name == FILE_VARIABLE or name.startswith(PREFIX)) for name, value in environ.items())
 
 
 def variables(environ: Mapping[str, str]) -> Iterator[tuple[str, Location, Variable]]:
@@ -47,8 +54,6 @@ def parsed(model: Any, value: Any, at: Location = ()) -> Any:
 
 
 def _is_text(annotation: Any) -> bool:
-    from pydantic import SecretBytes, SecretStr
-
     if get_origin(annotation) is Literal:
         return any(isinstance(value, str) for value in get_args(annotation))
-    return annotation in {Any, str, bytes, Path, SecretStr, SecretBytes}
+    return annotation in {Any, str, bytes, Path} or is_secret(annotation)

@@ -119,5 +119,5 @@ class ProviderPool:
 
 def identity(spec: ProviderSpec, settings: Any) -> dict[str, Any]:
     """Return the settings that make two uses of a provider the same one; all of them unless the spec names some."""
-    values = dict(settings) if settings is not None else {}
+    values = dict(iter(settings)) if settings is not None else {}  # a field may be named `keys`
     return values if spec.identity is None else {name: values.get(name) for name in spec.identity}

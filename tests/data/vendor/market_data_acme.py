@@ -1,9 +1,13 @@
 """A provider and a sink with secrets in their settings."""
 
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, Secret, SecretBytes, SecretStr, model_validator
 
 from market_data_pipeline.contracts import Capabilities
 from market_data_pipeline.plugins import ComponentSpec, PluginHooks, ProviderSpec
+
+
+class Certificate(SecretStr):
+    pass
 
 
 class Login(BaseModel):
@@ -24,12 +28,20 @@ class AcmeSettings(BaseModel):
     logins: list[Login] = []
     keys: dict[str, SecretStr] = {}
     note: str = Field(default="", repr=False)
+    certificate: Certificate | None = None
+    pin: Secret[int] | None = None
+    phrase: SecretStr | None = Field(default=None, validation_alias=AliasChoices("pass-phrase", "pass-word"))
+    pair: tuple[str, SecretStr] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def tell(cls, values):
         if values.get("port") == 13:
             raise ValueError(f"13 is no port: {values}")
+        if values.get("port") == 14:
+            raise RuntimeError(f"14 is no port: {values}")
+        if values.get("port") == 15:
+            raise SystemExit(3)
         return values
 
 
