@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -14,7 +13,7 @@ from weakref import WeakSet
 import attrs
 
 from market_data_pipeline.channel import Policy
-from market_data_pipeline.contracts import BarsRequest, ChainRequest, StreamRequest
+from market_data_pipeline.contracts import StreamRequest
 from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, PluginNotFound
 from market_data_pipeline.model import (
     Bar,
@@ -27,15 +26,13 @@ from market_data_pipeline.model import (
     Row,
     TimeLike,
     Trade,
-    parse_interval,
-    parse_time,
-    to_px,
 )
 from market_data_pipeline.operator import SecondBarAggregator
 from market_data_pipeline.orchestration.builder import RuntimeBuilder
 from market_data_pipeline.orchestration.feed import BarFeed, Feed
 from market_data_pipeline.orchestration.queries import Queries
 from market_data_pipeline.orchestration.registry import SourceRegistry
+from market_data_pipeline.orchestration.requests import Expiries, Strikes, bars_request, chain_request
 from market_data_pipeline.orchestration.status import RuntimeStatus
 from market_data_pipeline.orchestration.stream import TickStream, symbol_list
 from market_data_pipeline.pipeline.components import validated
@@ -333,15 +330,7 @@ class PipelineRuntime:
             CapabilityNotSupported: It has no history of bars.
             SourceError: It refuses, does not answer, or gave more than `limit`.
         """
-        request = BarsRequest(
-            symbol=symbol,
-            start=parse_time(start),
-            end=parse_time(end),
-            interval_ns=parse_interval(interval),
-            basis=basis,
-        )
-        if request.start >= request.end:
-            raise ConfigurationError("start must be before end: the range is half-open, [start, end)", where="start")
+        request = bars_request(symbol, start=start, end=end, interval=interval, basis=basis)
         queries = self._ask(provider, settings)
         return await self._supervisor.call(lambda: queries.historical_bars(request, limit=limit))
 
@@ -349,8 +338,8 @@ class PipelineRuntime:
         self,
         underlying: str,
         *,
-        expiries: str | date | tuple[str | date, str | date] | None = None,
-        strikes: tuple[str | Decimal | float, str | Decimal | float] | None = None,
+        expiries: Expiries | None = None,
+        strikes: Strikes | None = None,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> OptionChain:
@@ -372,12 +361,7 @@ class PipelineRuntime:
             CapabilityNotSupported: It has no option chains.
             SourceError: It refuses or does not answer.
         """
-        first, last = expiries if isinstance(expiries, tuple) else (expiries, expiries)
-        request = ChainRequest(
-            underlying=underlying,
-            expiries=None if first is None or last is None else (_day(first), _day(last)),
-            strikes=None if strikes is None else (to_px(strikes[0]), to_px(strikes[1])),
-        )
+        request = chain_request(underlying, expiries=expiries, strikes=strikes)
         queries = self._ask(provider, settings)
         return await self._supervisor.call(lambda: queries.option_chain(request))
 
@@ -523,15 +507,3 @@ def _check_policy(spec: ProviderSpec | SourceSpec, on_full: Policy) -> None:
             f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
             where="on_full",
         )
-
-
-def _day(value: str | date) -> str:
-    """Return a date as YYYY-MM-DD.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    try:
-        return (date.fromisoformat(value) if isinstance(value, str) else value).isoformat()[:10]
-    except ValueError:
-        raise ConfigurationError(f"{value!r} is no date: write it as 2026-01-16", where="expiries") from None
