@@ -52,7 +52,7 @@ def test_ranges_have_both_ends():
     ("wrong", "said"),
     [
         ({"expiries": "16JAN26"}, "expiries: '16JAN26' is no date"),
-        ({"expiries": 20260116}, "expiries: 20260116 is no date"),
+        ({"expiries": 20260116}, "expiries: 20260116 is no range"),
         ({"expiries": ("2026-01-16", None)}, "expiries: None is no date"),
         ({"expiries": ("2026-01-16",)}, "expiries: .* is no range"),
         ({"expiries": ("2026-02-20", "2026-01-16")}, "expiries: the first is not after the last"),

@@ -21,7 +21,6 @@ from market_data_pipeline.model import (
     Instrument,
     OptionChain,
     OptionQuote,
-    StreamItem,
 )
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
 from market_data_pipeline.source.guard import contract_errors, run_foreign

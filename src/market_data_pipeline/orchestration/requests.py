@@ -40,7 +40,7 @@ def chain_request(underlying: str, *, expiries: Expiries | None, strikes: Strike
     """
     days = prices = None
     if expiries is not None:
-        first, last = _pair(expiries if isinstance(expiries, tuple) else (expiries, expiries), "expiries")
+        first, last = _pair((expiries, expiries) if isinstance(expiries, str | date) else expiries, "expiries")
         days = _ordered(_day(first), _day(last), "expiries")
     if strikes is not None:
         least, greatest = _pair(strikes, "strikes")
@@ -49,9 +49,11 @@ def chain_request(underlying: str, *, expiries: Expiries | None, strikes: Strike
 
 
 def _pair(values: Any, where: str) -> tuple[Any, Any]:
-    if not isinstance(values, tuple) or len(values) != 2:
-        raise ConfigurationError(f"{values!r:.60} is no range: write it as (first, last)", where=where)
-    return values[0], values[1]
+    match values:
+        case (first, last):
+            return first, last
+        case _:
+            raise ConfigurationError(f"{values!r:.60} is no range: write it as (first, last)", where=where)
 
 
 def _ordered(first: Any, last: Any, where: str) -> Any:
