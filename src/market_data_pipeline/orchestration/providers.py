@@ -29,10 +29,6 @@ class Providers:
     config: PipelineRuntimeSettings
     find: Callable[[str], Provider]
     """Returns the one of a name; raises `PluginError`."""
-    own: str | None = None
-    """The name of the runtime's own provider."""
-    own_settings: Mapping[str, Any] | None = None
-    """Its settings, in place of those of `config`."""
 
     def choose(self, priority: str | Sequence[str] | None, provider: str | None, kinds: Sequence[Kind]) -> Provider:
         """Return the first of several providers that is installed and has one of the kinds.
@@ -67,17 +63,26 @@ class Providers:
         Raises:
             ConfigurationError: One is wrong.
         """
-        if given is None and spec.name == (self.own or DEFAULT_PROVIDER):
-            given = self.own_settings
-        return validated(
-            spec, provider_values(self.config, spec.name) if given is None else given, where=f"source {spec.name}"
-        )
+        values = provider_values(self.config, spec.name) if given is None else given
+        return validated(spec, values, where=f"source {spec.name}")
 
     def _name(self, given: str | None) -> str:
-        if name := given or self.own:
+        if name := given or self.config.provider:
             return name
         _log.warning("no provider is configured: data is synthetic; name one, such as provider='ibkr'")
         return DEFAULT_PROVIDER
+
+
+def own_provider(
+    config: PipelineRuntimeSettings, provider: str | None, settings: Mapping[str, Any] | None
+) -> PipelineRuntimeSettings:
+    """Return settings in which this is the runtime's own provider, with these settings of its own."""
+    if provider is not None:
+        config = config.model_copy(update={"provider": provider})
+    if settings is not None:
+        own = {config.provider or DEFAULT_PROVIDER: dict(settings)}
+        config = config.model_copy(update={"providers": {**config.providers, **own}})
+    return config
 
 
 def _able(spec: Provider, kinds: Sequence[Kind]) -> Provider:

@@ -14,7 +14,7 @@ from market_data_pipeline.channel import Policy
 from market_data_pipeline.model import Bar, Basis, History, Instrument, OptionChain, Quote, TimeLike, Trade
 from market_data_pipeline.operator import SecondBarAggregator
 from market_data_pipeline.orchestration.builder import RuntimeBuilder
-from market_data_pipeline.orchestration.providers import Providers
+from market_data_pipeline.orchestration.providers import Providers, own_provider
 from market_data_pipeline.orchestration.queries import Queries
 from market_data_pipeline.orchestration.registry import SourceRegistry
 from market_data_pipeline.orchestration.requests import Expiries, Strikes, bars_request, chain_request
@@ -60,22 +60,20 @@ class PipelineRuntime:
             settings: Settings; a mapping goes before those of environment and settings file, and None is those alone.
             provider: Where streams come from unless they say otherwise; that of the settings unless given. Where
                 neither says one it is "synthetic", with a warning each time.
-            provider_settings: Its settings, in place of those that the settings have for it.
+            provider_settings: Its settings, for streams and pipelines, in place of those that the settings have for it.
             host: The plugins to look in; those of this environment that the settings allow, unless given.
             services: Clock and randomness for everything in it.
 
         Raises:
             ConfigurationError: A setting is wrong; one line for each mistake, with its place.
         """
-        self.settings: PipelineRuntimeSettings = settings_of(settings)
+        self.settings: PipelineRuntimeSettings = own_provider(settings_of(settings), provider, provider_settings)
         self.data_dir: Path = self.settings.data_directory
         self._host = host or PluginHost(policy=plugin_policy(self.settings.plugins))
         self.registry: SourceRegistry = SourceRegistry(self._host)
         self._pool = ProviderPool(services or ServiceFactory(), self._tell)
         self._builder = RuntimeBuilder(self.settings, self.registry, host=self._host, pool=self._pool)
-        self._providers = Providers(
-            self.settings, self._builder.find_source, provider or self.settings.provider, provider_settings
-        )
+        self._providers = Providers(self.settings, self._builder.find_source)
         self._since: int | None = None
         self._events: HookEvents | None = None
         self._supervisor = Supervisor(
