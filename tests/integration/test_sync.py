@@ -43,7 +43,7 @@ def test_breaking_out_closes_the_source():
 
 
 def test_items_have_batches():
-    with runtime() as market, market.stream_quotes(["AAPL"], on_full="block") as quotes:
+    with runtime() as market, market.stream_quotes(["AAPL"], "synthetic", on_full="block") as quotes:
         assert sum(len(item) for item in quotes.items() if hasattr(item, "rows")) == 5000
 
 
@@ -136,9 +136,9 @@ def test_readers_in_other_threads_end_with_the_runtime():
         for reader in readers:
             reader.start()
         for reading in readings:
-            reading.wait()
+            assert reading.wait(30)
     for reader in readers:
-        reader.join()
+        reader.join(30)
     assert len(outcomes) == 4
 
 

@@ -149,17 +149,17 @@ class SyncRuntime:
         atexit.unregister(self._stack.close)
         self._stack.close()
 
-    def stream_quotes(self, symbols: Sequence[str], **options: Any) -> SyncStream[Quote]:
+    def stream_quotes(self, symbols: Sequence[str], *arguments: Any, **options: Any) -> SyncStream[Quote]:
         """Open a stream of quotes, as `PipelineRuntime.stream_quotes` does."""
-        return self._open(lambda runtime: runtime.stream_quotes(symbols, **options))
+        return self._open(lambda runtime: runtime.stream_quotes(symbols, *arguments, **options))
 
-    def stream_trades(self, symbols: Sequence[str], **options: Any) -> SyncStream[Trade]:
+    def stream_trades(self, symbols: Sequence[str], *arguments: Any, **options: Any) -> SyncStream[Trade]:
         """Open a stream of trades, as `PipelineRuntime.stream_trades` does."""
-        return self._open(lambda runtime: runtime.stream_trades(symbols, **options))
+        return self._open(lambda runtime: runtime.stream_trades(symbols, *arguments, **options))
 
-    def stream_bars(self, symbols: Sequence[str], interval: str = "1s", **options: Any) -> SyncStream[Bar]:
+    def stream_bars(self, symbols: Sequence[str], *arguments: Any, **options: Any) -> SyncStream[Bar]:
         """Open a stream of bars, as `PipelineRuntime.stream_bars` does."""
-        return self._open(lambda runtime: runtime.stream_bars(symbols, interval, **options))
+        return self._open(lambda runtime: runtime.stream_bars(symbols, *arguments, **options))
 
     def get_historical_bars(self, symbol: str, **options: Any) -> History:
         """Return bars of the past, as `PipelineRuntime.get_historical_bars` does."""
