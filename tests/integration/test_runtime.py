@@ -140,6 +140,22 @@ def test_two_pipelines_share_one_provider_and_one_failure_is_its_own(tmp_path):
     assert (status.pipelines["default:good"].state, list(status.errors)) == ("done", ["default:bad"])
 
 
+def test_a_runtime_that_ended_with_its_loop_says_so():
+    """RT-1."""
+
+    async def forget():
+        runtime = PipelineRuntime({"provider": "synthetic"})
+        await runtime.initialize()
+        quotes = runtime.stream_quotes(["AAPL"])
+        await quotes.next()
+        return runtime, quotes
+
+    runtime, quotes = asyncio.run(forget())
+    assert (runtime.look().state, quotes.status.state) == ("closed", "ended")
+    with pytest.raises(ConfigurationError, match="this PipelineRuntime is closed"):
+        runtime.stream_quotes(["AAPL"])
+
+
 def test_leaving_the_runtime_stops_pipelines_gracefully():
     """SP-9."""
 

@@ -1,5 +1,6 @@
 """Streams of bars: what they are made of, and what a caller may say."""
 
+import asyncio
 from functools import partial
 from math import nan
 
@@ -121,3 +122,25 @@ def test_a_reader_who_may_not_lose_bars_is_told_that_he_was_too_slow(monkeypatch
 
     starts, status = run(body)
     assert (starts, status.state, "has no room" in status.error) == ([0, 1, 2, 3, 4], "failed", True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "late"),
+    [
+        ({}, {}, True),
+        ({"pipeline": {"allowed_lateness_sec": 10}}, {}, False),
+        ({"pipeline": {"allowed_lateness_sec": 10}}, {"allowed_lateness_sec": 0}, True),
+    ],
+)
+def test_bars_wait_for_late_rows_as_the_settings_say(settings, given, late):
+    """SP-7."""
+    source = {"speed": "max", "start": "2026-11-23T14:30:00+00:00", "count": 2000, "fault_late": "3s/20"}
+
+    async def main():
+        async with (
+            PipelineRuntime({"provider": "synthetic", "providers": {"synthetic": source}, **settings}) as runtime,
+            runtime.stream_bars(["AAPL"], on_full="block", **given) as bars,
+        ):
+            return [bar.trades async for bar in bars]
+
+    assert (sum(asyncio.run(main())) < 2000) == late

@@ -263,3 +263,14 @@ def test_a_shutdown_in_a_cancelled_scope_ends_all_the_same(seed):
         return runtime.look().state, runtime.look().streams
 
     assert simulate(main, seed=seed) == ("closed", ())
+
+
+def test_pipelines_share_the_provider_that_the_runtime_was_made_with():
+    spec = parse_spec({"pipeline_id": "one", "source": "synthetic", "symbols": ["AAPL"], "sink": "memory"})
+
+    async def main(loop):
+        settings = {"speed": "max", "start": START, "count": 500}
+        async with PipelineRuntime({}, provider_settings=settings, services=ServiceFactory(loop)) as runtime:
+            return (await runtime.wait_pipeline(await runtime.run_pipeline(spec))).ledger.received
+
+    assert simulate(main) == 500

@@ -1,6 +1,8 @@
 """The runtime without `async`, in a thread of its own."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -41,7 +43,7 @@ def test_breaking_out_closes_the_source():
 
 
 def test_items_have_batches():
-    with runtime() as market, market.stream_quotes(["AAPL"], on_full="block") as quotes:
+    with runtime() as market, market.stream_quotes(["AAPL"], "synthetic", on_full="block") as quotes:
         assert sum(len(item) for item in quotes.items() if hasattr(item, "rows")) == 5000
 
 
@@ -100,3 +102,52 @@ def test_use_outside_its_life_is_a_clear_error():
 def test_a_start_that_fails_leaves_no_thread():
     with pytest.raises(TypeError), SyncRuntime(providr="synthetic"):
         pass
+
+
+def test_a_stream_that_outlives_its_runtime_can_be_closed_and_looked_at_and_says_that_rows_are_lost():
+    with runtime(count=None) as market:
+        quotes = market.stream_quotes(["AAPL"])
+        rows = iter(quotes)
+        next(rows)
+    quotes.close()
+    assert quotes.status.state == "ended"
+    with pytest.raises(ConfigurationError, match="this SyncRuntime is not running"):
+        for _ in rows:
+            pass
+    with pytest.raises(ConfigurationError, match="this SyncRuntime is not running"):
+        quotes.add(["MSFT"])
+
+
+def test_readers_in_other_threads_end_with_the_runtime():
+    outcomes = []
+
+    def read(market, reading):
+        try:
+            with market.stream_quotes(["AAPL"]) as quotes:
+                for _ in quotes:
+                    reading.set()
+            outcomes.append(None)
+        except ConfigurationError as error:
+            outcomes.append(error)
+
+    with runtime(count=None) as market:
+        readings = [threading.Event() for _ in range(4)]
+        readers = [threading.Thread(target=read, args=(market, reading)) for reading in readings]
+        for reader in readers:
+            reader.start()
+        for reading in readings:
+            assert reading.wait(30)
+    for reader in readers:
+        reader.join(30)
+    assert len(outcomes) == 4
+
+
+def test_a_program_that_forgets_to_leave_it_ends():
+    """The thread of the loop is no reason to wait, and whoever waits for it at the end is answered."""
+    program = """
+from market_data_pipeline import SyncRuntime
+quotes = SyncRuntime(provider="synthetic").__enter__().stream_quotes(["AAPL"])
+print(next(iter(quotes)).symbol)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("AAPL\n", "")

@@ -1,13 +1,16 @@
 """History and option chains as tables, exactly."""
 
+import asyncio
 import sys
 from datetime import date
 from decimal import Decimal
 
+import pyarrow.parquet as pq
 import pytest
 
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.model import Bar, BarBatch, History, OptionChain, OptionQuote, Origin, to_px
+from market_data_pipeline.sink import ParquetSink
 
 ORIGIN = Origin("acme", "acme", 7, "backfill")
 
@@ -30,7 +33,7 @@ def option(strike, right, expiry="2026-01-16", **market):
 CHAIN = OptionChain(
     underlying="A",
     rows=(
-        option(100, "call", bid_px=to_px("0.05"), delta=0.5),
+        option(100, "call", bid_px=to_px("0.05"), delta=0.5, underlying_px=to_px("99.5")),
         option(100, "put"),
         option(100, "call", "2026-02-20"),
     ),
@@ -57,8 +60,33 @@ def test_frames_keep_exact_prices(to):
     assert list(getattr(CHAIN, to)()["strike"]) == [Decimal(100)] * 3
 
 
+def test_frames_can_be_computed_with():
+    """Arrow has no functions for the 64-bit decimals that rows become on their way into files."""
+    frame = history(bars(0, 1)).to_pandas()
+    assert frame["close"].mean() == frame.groupby("symbol")["close"].max()["A"] == Decimal("1.000000001")
+    assert list(frame.sort_values("close")["start"]) == [0, 1]
+    assert frame["close"].dtype == CHAIN.to_pandas()["strike"].dtype
+
+
+def test_a_table_of_bars_has_the_types_of_a_file_that_was_read(tmp_path):
+    table = history(bars(0, 1)).to_arrow()
+    sink = ParquetSink(tmp_path)
+
+    async def write():
+        await sink.open("one")
+        await sink.write(bars(0, 1))
+        await sink.commit(None, b"")
+        await sink.close()
+
+    asyncio.run(write())
+    (file,) = tmp_path.rglob("*.parquet")
+    assert pq.ParquetFile(file).read().schema.remove_metadata() == table.schema.remove_metadata()
+
+
 def test_a_chain_becomes_a_table():
     table = CHAIN.to_arrow()
+    assert table.column("underlying").to_pylist() == ["A", "A", "A"]
+    assert table.column("underlying_price").to_pylist() == [Decimal("99.5"), None, None]
     assert table.column("bid").to_pylist() == [Decimal("0.05"), None, None]
     assert table.column("expiry").to_pylist() == [date(2026, 1, 16), date(2026, 1, 16), date(2026, 2, 20)]
     assert table.column("delta").to_pylist() == [0.5, None, None]

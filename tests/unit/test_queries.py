@@ -34,7 +34,7 @@ ORIGIN = Origin("acme", "acme", 1, "backfill")
 SECOND = 1_000_000_000
 EVERYTHING = Capabilities(history=frozenset({"bar"}), option_chain=True, resolve=True)
 REQUEST = BarsRequest(symbol="A", start=0, end=10 * SECOND, interval_ns=SECOND)
-CHAIN = ChainRequest(underlying="A")
+CHAIN = ChainRequest(underlying="A", expiries=("2026-01-01", "2026-12-31"), strikes=(to_px(50), to_px(150)))
 
 
 def bar(second, *, symbol="A", basis="trade", length=SECOND):
@@ -42,8 +42,8 @@ def bar(second, *, symbol="A", basis="trade", length=SECOND):
     return Bar(symbol, start + length, 0, second, 0, ORIGIN, start, start + length, 1, 1, 1, 1, 1.0, None, 1, basis)
 
 
-def option(underlying="A", strike=100):
-    return OptionQuote(f"{underlying}{strike}", underlying, "2026-01-16", to_px(strike), "call", 0, 0, ORIGIN)
+def option(underlying="A", strike=100, *, expiry="2026-01-16", right="call"):
+    return OptionQuote(f"{underlying}{strike}", underlying, expiry, to_px(strike), right, 0, 0, ORIGIN)
 
 
 class Provider(MarketDataProvider):
@@ -146,6 +146,29 @@ def test_other_things_than_bars_are_a_bug_of_the_plugin(item):
         history([item])
 
 
+def test_an_error_of_the_vendors_own_clock_is_not_our_30_seconds():
+    with pytest.raises(SourceBug, match="acme raised TimeoutError: no answer"):
+        history([TimeoutError("no answer")])
+
+
+def test_a_history_that_does_not_close_is_left_after_30_seconds():
+    """RT-4."""
+
+    class Clinging(Provider):
+        async def get_historical_bars(self, request):
+            try:
+                yield "bars"
+            finally:
+                await anyio.sleep_forever()
+
+    async def main(loop):
+        spec = ProviderSpec(name="acme", factory=lambda *_: Clinging(()), capabilities=EVERYTHING)
+        with pytest.raises(SourceTimeout, match="acme did not answer within 30 s"):
+            await Queries(spec, None, ProviderPool(ServiceFactory(loop))).historical_bars(REQUEST, limit=1)
+
+    simulate(main)
+
+
 def test_more_bars_than_the_limit_are_refused():
     with pytest.raises(InvalidRequest, match="more than 2 such bars"):
         history([BarBatch([bar(0), bar(1)]), BarBatch([bar(2)])], limit=2)
@@ -185,7 +208,18 @@ def test_a_chain_is_what_was_answered():
 
 
 @pytest.mark.parametrize(
-    ("rows", "what"), [(["x"], "a str where only OptionQuote"), ([option("B")], "a contract of 'B'")]
+    ("rows", "what"),
+    [
+        (["x"], "a str where only OptionQuote"),
+        (None, "raised TypeError"),
+        ([option("B")], "a contract of 'B'"),
+        ([option(expiry="16JAN26")], "a contract of 'A' and '16JAN26'"),
+        ([option(expiry="20260116")], "a contract of 'A' and '20260116'"),
+        ([option(right="put"), option(right="call")], "out of order"),
+        ([option(strike=110), option(strike=100)], "out of order"),
+        ([option(strike=1)], "out of range"),
+        ([option(expiry="2027-01-15")], "out of range"),
+    ],
 )
 def test_a_chain_of_something_else_is_a_bug_of_the_plugin(rows, what):
     """RT-4."""

@@ -52,6 +52,18 @@ def schema(kind: Kind, *, prices: Prices = "decimal") -> pa.Schema:
     return pa.schema(fields, metadata={SCHEMA_KEY: SCHEMAS[kind]})
 
 
+def as_read(written: pa.Schema) -> pa.Schema:
+    """Return the types that pyarrow makes of our files: plain ones, which all its functions take.
+
+    The provider alone is a dictionary: that is what it (and pandas by it) makes of `provider=` in a path, and it
+    refuses a file that says otherwise.
+    """
+    plain: dict[pa.DataType, pa.DataType] = {_DECIMAL: _WIDE_DECIMAL, _TEXT: pa.string()}
+    return pa.schema(
+        field if field.name == "provider" else field.with_type(plain.get(field.type, field.type)) for field in written
+    )
+
+
 class RowGroup:
     """Room for rows of one kind: each is copied in once, and they go out as one record batch over the same memory.
 

@@ -52,7 +52,10 @@ class OptionChain:
         return attrs.evolve(self, rows=tuple(row for row in self.rows if row.expiry == expiry))
 
     def to_arrow(self) -> pa.Table:
-        """Return one row a contract: names as in our files, `expiry` as a date, prices as DECIMAL(18, 9)."""
+        """Return one row a contract: names as in our files, `expiry` as a date, prices as DECIMAL(18, 9).
+
+        The price of the underlying is `underlying_price`.
+        """
         import pyarrow as pa
 
         columns: dict[str, pa.Array[Any]] = {}
@@ -66,7 +69,8 @@ class OptionChain:
                 columns[name] = pa.array(map(date.fromisoformat, values), pa.date32())
             elif is_price(name):
                 decimals = [None if px is None else to_decimal(px) for px in values]
-                columns[file_name(name)] = pa.array(decimals, pa.decimal128(18, 9))
+                column = "underlying_price" if name == "underlying_px" else file_name(name)
+                columns[column] = pa.array(decimals, pa.decimal128(18, 9))
             else:
                 number = pa.int64() if typed == "int" else pa.float64()
                 columns[name] = pa.array(values, pa.string() if typed in {"str", "Right"} else number)

@@ -44,15 +44,16 @@ class History:
         return tuple(self)
 
     def to_arrow(self) -> pa.Table:
-        """Return the bars with the columns of our files; prices are DECIMAL(18, 9)."""
+        """Return the bars with the columns that our files are read with; prices are DECIMAL(18, 9)."""
         import pyarrow as pa
 
-        from market_data_pipeline.model.arrow import RowGroup
+        from market_data_pipeline.model.arrow import RowGroup, as_read
 
         group = RowGroup("bar", len(self))
         for batch in self.batches:
             group.append(batch)
-        return pa.Table.from_batches([group.to_arrow()])
+        table = pa.Table.from_batches([group.to_arrow()])
+        return table.cast(as_read(table.schema))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the bars as a frame of Arrow-backed columns.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import date
+from math import inf
 from typing import Any, TypeVar
 
 import anyio
@@ -19,7 +21,6 @@ from market_data_pipeline.model import (
     Instrument,
     OptionChain,
     OptionQuote,
-    StreamItem,
 )
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
 from market_data_pipeline.source.guard import contract_errors, run_foreign
@@ -52,7 +53,7 @@ class Queries:
         if "bar" not in self.spec.capabilities.history:
             raise self._lacking("historical bars")
         async with self._provider() as provider:
-            batches, events = await run_foreign(self.spec.name, lambda: self._collect(provider, request, limit))
+            batches, events = await self._collected(provider, request, limit)
         return History(
             symbol=request.symbol,
             start=request.start,
@@ -76,8 +77,7 @@ class Queries:
             raise self._lacking("option chains")
         async with self._provider() as provider:
             rows = await self._answer(lambda: provider.get_options_chain(request), OptionQuote)
-        if strange := next((row for row in rows if row.underlying != request.underlying), None):
-            raise self._bug(f"a contract of {strange.underlying!r} in the chain of {request.underlying!r}")
+        self._check_chain(rows, request)
         return OptionChain(underlying=request.underlying, rows=rows)
 
     async def instruments(self, symbol: str) -> tuple[Instrument, ...]:
@@ -97,21 +97,29 @@ class Queries:
         finally:
             await self.pool.release(self.spec, self.settings)
 
-    async def _collect(
+    async def _collected(
         self, provider: MarketDataProvider, request: BarsRequest, limit: int
+    ) -> tuple[list[BarBatch], list[ControlEvent]]:
+        with anyio.move_on_after(ANSWER_TIMEOUT) as patience:
+            return await run_foreign(self.spec.name, lambda: self._collect(provider, request, limit, patience))
+        raise self._late()
+
+    async def _collect(
+        self, provider: MarketDataProvider, request: BarsRequest, limit: int, patience: anyio.CancelScope
     ) -> tuple[list[BarBatch], list[ControlEvent]]:
         batches: list[BarBatch] = []
         events: list[ControlEvent] = []
         count, newest = 0, request.start
         with contract_errors(self.spec.name):
             async with aclosing(provider.get_historical_bars(request)) as items:
-                while (item := await self._next(items)) is not None:
+                async for item in items:
+                    patience.deadline = anyio.current_time() + ANSWER_TIMEOUT
                     if isinstance(item, ControlEvent):
                         events.append(item)
                         continue
                     if not isinstance(item, BarBatch):
                         raise self._bug(f"a {type(item).__name__} among historical bars")
-                    newest = self._check(item, request, newest)
+                    newest = self._check_bars(item, request, newest)
                     count += len(item)
                     if count > limit:
                         raise InvalidRequest(
@@ -121,14 +129,7 @@ class Queries:
                     batches.append(item)
         return batches, events
 
-    async def _next(self, items: AsyncIterator[StreamItem]) -> StreamItem | None:
-        try:
-            with anyio.fail_after(ANSWER_TIMEOUT):
-                return await anext(items, None)
-        except TimeoutError:
-            raise self._late() from None
-
-    def _check(self, batch: BarBatch, request: BarsRequest, newest: int) -> int:
+    def _check_bars(self, batch: BarBatch, request: BarsRequest, newest: int) -> int:
         """Return the least start of the next bar, if all bars of a batch are what was asked for."""
         for symbol, start, end, basis in zip(*(_field(batch, name) for name in _CHECKED), strict=True):
             if symbol != request.symbol or basis != request.basis or end - start != request.interval_ns:
@@ -140,13 +141,27 @@ class Queries:
             newest = start + 1
         return newest
 
+    def _check_chain(self, rows: Sequence[OptionQuote], request: ChainRequest) -> None:
+        first, last = request.expiries or ("", "~")
+        least, greatest = request.strikes or (-inf, inf)
+        newest: tuple[str, int, str] = ("", 0, "")
+        for row in rows:
+            place = (row.expiry, row.strike_px, row.right)
+            if row.underlying != request.underlying or not _is_day(row.expiry):
+                raise self._bug(f"a contract of {row.underlying!r} and {row.expiry!r} in the answer to {request}")
+            if place < newest or not (first <= row.expiry <= last and least <= row.strike_px <= greatest):
+                raise self._bug(
+                    f"the contract {row.symbol!r}, out of order or out of range, in the answer to {request}"
+                )
+            newest = place
+
     async def _answer(self, ask: Callable[[], Awaitable[Sequence[T]]], kind: type[T]) -> tuple[T, ...]:
-        async def answered() -> Sequence[T]:
+        async def answered() -> tuple[T, ...]:
             with contract_errors(self.spec.name):
-                return await ask()
+                return tuple(await ask())
 
         try:
-            rows = tuple(await run_foreign(self.spec.name, answered, limit=ANSWER_TIMEOUT))
+            rows = await run_foreign(self.spec.name, answered, limit=ANSWER_TIMEOUT)
         except TimeoutError:
             raise self._late() from None
         if strange := next((row for row in rows if not isinstance(row, kind)), None):
@@ -172,6 +187,13 @@ class Queries:
 
 
 _CHECKED = ("symbol", "start", "end", "basis")
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _field(batch: Batch[Any], name: str) -> Sequence[Any]:

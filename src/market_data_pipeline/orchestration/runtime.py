@@ -2,62 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
-from weakref import WeakSet
+from typing import Any, Self
 
 import attrs
 
 from market_data_pipeline.channel import Policy
-from market_data_pipeline.contracts import BarsRequest, ChainRequest, StreamRequest
-from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, PluginNotFound
-from market_data_pipeline.model import (
-    Bar,
-    Basis,
-    History,
-    Instrument,
-    Kind,
-    OptionChain,
-    Quote,
-    Row,
-    TimeLike,
-    Trade,
-    parse_interval,
-    parse_time,
-    to_px,
-)
+from market_data_pipeline.model import Bar, Basis, History, Instrument, OptionChain, Quote, TimeLike, Trade
 from market_data_pipeline.operator import SecondBarAggregator
 from market_data_pipeline.orchestration.builder import RuntimeBuilder
-from market_data_pipeline.orchestration.feed import BarFeed, Feed
+from market_data_pipeline.orchestration.providers import Providers, own_provider
 from market_data_pipeline.orchestration.queries import Queries
 from market_data_pipeline.orchestration.registry import SourceRegistry
+from market_data_pipeline.orchestration.requests import Expiries, Strikes, bars_request, chain_request
 from market_data_pipeline.orchestration.status import RuntimeStatus
-from market_data_pipeline.orchestration.stream import TickStream, symbol_list
-from market_data_pipeline.pipeline.components import validated
-from market_data_pipeline.pipeline.context import PipelineContext
+from market_data_pipeline.orchestration.stream import TickStream
+from market_data_pipeline.orchestration.streams import Choice, Streams
 from market_data_pipeline.pipeline.spec import PipelineSpec
 from market_data_pipeline.pipeline.streaming import PipelineResult
-from market_data_pipeline.plugins import HookEvents, PluginHost, ProviderSpec, SourceSpec
+from market_data_pipeline.plugins import HookEvents, PluginHost
 from market_data_pipeline.plugins.lifecycle import LifecycleState, Subject
 from market_data_pipeline.runners import PipelineService, Supervisor
 from market_data_pipeline.runners.configuration import Settings, settings_of
 from market_data_pipeline.settings import PipelineRuntimeSettings, plugin_policy
-from market_data_pipeline.settings.loading import provider_values
-from market_data_pipeline.source.adapter import PluginSource
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
-
-DEFAULT_PROVIDER = "synthetic"
-MAX_LATENESS_SEC = 86_400
-
-R = TypeVar("R", bound=Row)
-
-_log = logging.getLogger("market_data_pipeline.orchestration")
 
 
 class PipelineRuntime:
@@ -88,33 +60,28 @@ class PipelineRuntime:
             settings: Settings; a mapping goes before those of environment and settings file, and None is those alone.
             provider: Where streams come from unless they say otherwise; that of the settings unless given. Where
                 neither says one it is "synthetic", with a warning each time.
-            provider_settings: Its settings, in place of those that the settings have for it.
+            provider_settings: Its settings, for streams and pipelines, in place of those that the settings have for it.
             host: The plugins to look in; those of this environment that the settings allow, unless given.
             services: Clock and randomness for everything in it.
 
         Raises:
             ConfigurationError: A setting is wrong; one line for each mistake, with its place.
         """
-        self.settings: PipelineRuntimeSettings = settings_of(settings)
+        self.settings: PipelineRuntimeSettings = own_provider(settings_of(settings), provider, provider_settings)
         self.data_dir: Path = self.settings.data_directory
-        self._provider = provider or self.settings.provider
-        self._provider_settings = provider_settings
         self._host = host or PluginHost(policy=plugin_policy(self.settings.plugins))
         self.registry: SourceRegistry = SourceRegistry(self._host)
         self._pool = ProviderPool(services or ServiceFactory(), self._tell)
         self._builder = RuntimeBuilder(self.settings, self.registry, host=self._host, pool=self._pool)
-        self._feeds: set[Feed] = set()
-        self._streams: WeakSet[TickStream[Any]] = WeakSet()
+        self._providers = Providers(self.settings, self._builder.find_source)
         self._since: int | None = None
         self._events: HookEvents | None = None
         self._supervisor = Supervisor(
             "PipelineRuntime", closing=self._close, ended=self._ended, beside=self._tell_plugins
         )
+        self._streams = Streams(self._providers, self._pool, tasks=lambda: self._supervisor.tasks, tell=self._tell)
         self.service: PipelineService = PipelineService(
-            self.settings,
-            builder=self._builder,
-            supervisor=self._supervisor,
-            tell=self._tell,
+            self.settings, builder=self._builder, supervisor=self._supervisor, tell=self._tell
         )
 
     # --- life ---------------------------------------------------------------------------------------------------
@@ -153,8 +120,7 @@ class PipelineRuntime:
     def _close(self) -> None:
         self._tell("runtime", "runtime", "stopping")
         self.service.stop_all()
-        for feed in self._feeds:
-            feed.stop()
+        self._streams.stop()
 
     def _ended(self) -> None:
         self._tell("runtime", "runtime", "ended")
@@ -199,8 +165,7 @@ class PipelineRuntime:
             PluginError: The provider is not installed or does not load.
             CapabilityNotSupported: It has no quotes.
         """
-        spec = self._choose(source_priority, provider, "quote")
-        return self._open_ticks(spec, symbols, settings, on_full, Quote)
+        return self._streams.ticks(Choice(symbols, source_priority, provider, settings), Quote, on_full)
 
     def stream_trades(
         self,
@@ -212,8 +177,7 @@ class PipelineRuntime:
         on_full: Policy = "drop_oldest",
     ) -> TickStream[Trade]:
         """Open a stream of trades; arguments, result and errors are those of `stream_quotes`."""
-        spec = self._choose(source_priority, provider, "trade")
-        return self._open_ticks(spec, symbols, settings, on_full, Trade)
+        return self._streams.ticks(Choice(symbols, source_priority, provider, settings), Trade, on_full)
 
     def stream_bars(
         self,
@@ -223,7 +187,7 @@ class PipelineRuntime:
         *,
         basis: Basis = "trade",
         from_bars: bool = False,
-        allowed_lateness_sec: float = 2.0,
+        allowed_lateness_sec: float | None = None,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
         on_full: Policy = "drop_oldest",
@@ -239,7 +203,8 @@ class PipelineRuntime:
             source_priority: Names of providers: the first that is installed and has such rows is taken.
             basis: "trade", or "bid", "ask" or "mid" of quotes.
             from_bars: Make them of the provider's own bars, of that length or shorter, even if it has ticks.
-            allowed_lateness_sec: How far a row may be behind the newest one and still count.
+            allowed_lateness_sec: How far a row may be behind the newest one and still count; as the settings say for
+                pipelines, unless given.
             provider: An installed provider or source; the runtime's own unless given.
             settings: Its settings; those given to the runtime if it is the runtime's own provider.
             on_full: What happens when the reader is slower than the bars; see `stream_quotes`.
@@ -252,51 +217,13 @@ class PipelineRuntime:
             PluginError: The provider is not installed or does not load.
             CapabilityNotSupported: It has neither such ticks nor bars.
         """
-        operator = SecondBarAggregator(interval=interval, basis=basis)
-        ticks: Kind = "trade" if basis == "trade" else "quote"
-        kinds: tuple[Kind, ...] = ("bar",) if from_bars else (ticks, "bar")
-        spec = self._choose(source_priority, provider, *kinds)
-        _check_policy(spec, on_full)
-        if not 0 <= allowed_lateness_sec <= MAX_LATENESS_SEC:
-            raise ConfigurationError(
-                f"is from 0 to {MAX_LATENESS_SEC:,} seconds, not {allowed_lateness_sec}", where="allowed_lateness_sec"
-            )
-        kind = next(kind for kind in kinds if kind in spec.capabilities.kinds)
-        source = self._source(spec, symbols, settings, kind)
-        ctx = PipelineContext(
-            pipeline_id=f"bars of {spec.name}",
-            allowed_lateness_ns=round(allowed_lateness_sec * 1e9),
-            on_full="block" if spec.capabilities.pausable and on_full == "block" else None,
-            clock=self._pool.services.clock,
+        return self._streams.bars(
+            Choice(symbols, source_priority, provider, settings),
+            SecondBarAggregator(interval=interval, basis=basis),
+            from_bars=from_bars,
+            allowed_lateness_sec=allowed_lateness_sec,
+            on_full=on_full,
         )
-        return self._open(BarFeed(source, operator, policy=on_full, ctx=ctx), Bar)
-
-    def _open_ticks(
-        self,
-        spec: ProviderSpec | SourceSpec,
-        symbols: Sequence[str],
-        settings: Mapping[str, Any] | None,
-        on_full: Policy,
-        row_type: type[R],
-    ) -> TickStream[R]:
-        _check_policy(spec, on_full)
-        source = self._source(spec, symbols, settings, row_type.kind)
-        return self._open(Feed(source, policy=on_full, clock=self._pool.services.clock), row_type)
-
-    def _open(self, feed: Feed, row_type: type[R]) -> TickStream[R]:
-        self._feeds.add(feed)
-        self._supervisor.tasks.start_soon(self._run_feed, feed)
-        self._tell("stream", feed.intake.name, "started")
-        stream = TickStream(feed, row_type)
-        self._streams.add(stream)
-        return stream
-
-    async def _run_feed(self, feed: Feed) -> None:
-        try:
-            await feed.run()
-        finally:
-            self._feeds.discard(feed)
-            self._tell("stream", feed.intake.name, "failed" if feed.error else "ended", str(feed.error or ""))
 
     # --- questions ----------------------------------------------------------------------------------------------
 
@@ -333,15 +260,7 @@ class PipelineRuntime:
             CapabilityNotSupported: It has no history of bars.
             SourceError: It refuses, does not answer, or gave more than `limit`.
         """
-        request = BarsRequest(
-            symbol=symbol,
-            start=parse_time(start),
-            end=parse_time(end),
-            interval_ns=parse_interval(interval),
-            basis=basis,
-        )
-        if request.start >= request.end:
-            raise ConfigurationError("start must be before end: the range is half-open, [start, end)", where="start")
+        request = bars_request(symbol, start=start, end=end, interval=interval, basis=basis)
         queries = self._ask(provider, settings)
         return await self._supervisor.call(lambda: queries.historical_bars(request, limit=limit))
 
@@ -349,8 +268,8 @@ class PipelineRuntime:
         self,
         underlying: str,
         *,
-        expiries: str | date | tuple[str | date, str | date] | None = None,
-        strikes: tuple[str | Decimal | float, str | Decimal | float] | None = None,
+        expiries: Expiries | None = None,
+        strikes: Strikes | None = None,
         provider: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> OptionChain:
@@ -372,12 +291,7 @@ class PipelineRuntime:
             CapabilityNotSupported: It has no option chains.
             SourceError: It refuses or does not answer.
         """
-        first, last = expiries if isinstance(expiries, tuple) else (expiries, expiries)
-        request = ChainRequest(
-            underlying=underlying,
-            expiries=None if first is None or last is None else (_day(first), _day(last)),
-            strikes=None if strikes is None else (to_px(strikes[0]), to_px(strikes[1])),
-        )
+        request = chain_request(underlying, expiries=expiries, strikes=strikes)
         queries = self._ask(provider, settings)
         return await self._supervisor.call(lambda: queries.option_chain(request))
 
@@ -396,65 +310,8 @@ class PipelineRuntime:
         return await self._supervisor.call(lambda: queries.instruments(symbol))
 
     def _ask(self, provider: str | None, settings: Mapping[str, Any] | None) -> Queries:
-        spec = self._builder.find_source(provider or self._default_provider())
-        return Queries(spec, self._settings(spec, settings), self._pool)
-
-    # --- providers ----------------------------------------------------------------------------------------------
-
-    def _choose(
-        self, priority: str | Sequence[str] | None, provider: str | None, *kinds: Kind
-    ) -> ProviderSpec | SourceSpec:
-        """Return the first of several providers that is installed and has one of the kinds.
-
-        Raises:
-            ConfigurationError: The runtime is not running, or none is named.
-            PluginError: None is installed.
-            CapabilityNotSupported: None of those that are installed has such rows.
-        """
-        self._supervisor.tasks  # noqa: B018 - not running is the first thing to say
-        if provider is not None and priority is not None:
-            raise ConfigurationError("name the source once: as provider, or in source_priority", where="provider")
-        if provider is not None:
-            priority = provider
-        elif priority is None:
-            priority = self._default_provider()
-        names = [priority] if isinstance(priority, str) else list(priority)
-        if not names:
-            raise ConfigurationError("name at least one provider", where="source_priority")
-        errors: list[PluginNotFound | CapabilityNotSupported] = []
-        for name in names:
-            try:
-                spec = self._builder.find_source(name)
-            except PluginNotFound as error:
-                errors.append(error)
-                continue
-            if spec.capabilities.kinds & set(kinds):
-                return spec
-            errors.append(
-                CapabilityNotSupported(
-                    f"{name} has no {kinds[0]}s: it streams {', '.join(sorted(spec.capabilities.kinds)) or 'nothing'}",
-                    source=name,
-                )
-            )
-        raise errors[0]
-
-    def _source(
-        self, spec: ProviderSpec | SourceSpec, symbols: Sequence[str], settings: Mapping[str, Any] | None, kind: Kind
-    ) -> PluginSource:
-        request = StreamRequest(symbols=symbol_list(symbols), kinds=frozenset({kind}))
-        return PluginSource(spec, self._settings(spec, settings), request, self._pool)
-
-    def _settings(self, spec: ProviderSpec | SourceSpec, given: Mapping[str, Any] | None) -> Any:
-        own = self._provider_settings if spec.name == (self._provider or DEFAULT_PROVIDER) else None
-        if given is None:
-            given = provider_values(self.settings, spec.name) if own is None else own
-        return validated(spec, given, where=f"source {spec.name}")
-
-    def _default_provider(self) -> str:
-        if self._provider is not None:
-            return self._provider
-        _log.warning("no provider is configured: data is synthetic; name one, such as provider='ibkr'")
-        return DEFAULT_PROVIDER
+        spec = self._providers.get(provider)
+        return Queries(spec, self._providers.settings(spec, settings), self._pool)
 
     # --- pipelines ----------------------------------------------------------------------------------------------
 
@@ -507,7 +364,7 @@ class PipelineRuntime:
             since=self._since,
             plugins={record.name: record.state for record in self._host.records()},
             providers=self._pool.status(),
-            streams=tuple(status for stream in self._streams if (status := stream.status).state == "open"),
+            streams=self._streams.look(),
             pipelines=self.service.look(),
             errors=self.service.errors(),
         )
@@ -515,23 +372,3 @@ class PipelineRuntime:
     async def status(self) -> RuntimeStatus:
         """Return how everything is now."""
         return attrs.evolve(self.look(), pipelines=await self.service.statuses())
-
-
-def _check_policy(spec: ProviderSpec | SourceSpec, on_full: Policy) -> None:
-    if on_full == "block" and not spec.capabilities.pausable:
-        raise ConfigurationError(
-            f"{spec.name} cannot wait for a slow reader: choose drop_oldest, drop_newest, conflate or fail",
-            where="on_full",
-        )
-
-
-def _day(value: str | date) -> str:
-    """Return a date as YYYY-MM-DD.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    try:
-        return (date.fromisoformat(value) if isinstance(value, str) else value).isoformat()[:10]
-    except ValueError:
-        raise ConfigurationError(f"{value!r} is no date: write it as 2026-01-16", where="expiries") from None

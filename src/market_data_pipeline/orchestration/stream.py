@@ -212,8 +212,11 @@ def symbol_list(symbols: Iterable[str]) -> tuple[str, ...]:
     """Return symbols as a tuple, each once.
 
     Raises:
-        ConfigurationError: It is one text, not several.
+        ConfigurationError: It is one text, or holds something else than texts.
     """
-    if isinstance(symbols, str):
-        raise ConfigurationError(f"symbols is a list of symbols, such as [{symbols!r}]")
-    return tuple(dict.fromkeys(symbols))
+    if isinstance(symbols, str) or not isinstance(symbols, Iterable):
+        raise ConfigurationError(f"symbols is a list of symbols, such as [{symbols!r:.60}]")
+    names = tuple(symbols)
+    if strange := [name for name in names if not isinstance(name, str)]:
+        raise ConfigurationError(f"a symbol is a text, not {strange[0]!r:.60}", where="symbols")
+    return tuple(dict.fromkeys(names))

@@ -215,7 +215,7 @@ class PipelineService:
             job.error = error
             _log.error("pipeline %s failed: %s", key, error, exc_info=not isinstance(error, MarketDataError))
         finally:
-            job.pipeline = await pipeline.status()
+            job.pipeline = pipeline.look()
             job.finished.set()
             self._tell("pipeline", key, "failed" if job.error else "ended", str(job.error or ""))
 

@@ -154,6 +154,7 @@ class Supervisor:
             try:
                 await self._own(ready)
             finally:
+                self.state = "closed"  # also where the loop ended it
                 self._on_end()
 
     async def _own(self, ready: anyio.Event) -> None:

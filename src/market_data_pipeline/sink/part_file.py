@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from market_data_pipeline.model import Batch, Kind, Row
-from market_data_pipeline.model.arrow import SCHEMA_KEY, SCHEMAS, RowGroup, schema
+from market_data_pipeline.model.arrow import SCHEMA_KEY, SCHEMAS, RowGroup, as_read, schema
 from market_data_pipeline.sink.base import writing
 from market_data_pipeline.sink.layout import Layout
 
@@ -120,18 +120,8 @@ class PartFile:
 
 
 def _arrow_schema(written: pa.Schema) -> str:
-    """Return what pyarrow is to read the columns as: plain types, but a dictionary for the provider.
-
-    That is what it (and pandas by it) makes of `provider=` in a path, and it refuses a file that says otherwise.
-    """
-    plain: dict[pa.DataType, pa.DataType] = {
-        pa.decimal64(18, 9): pa.decimal128(18, 9),
-        pa.dictionary(pa.int32(), pa.string()): pa.string(),
-    }
-    fields = [
-        field if field.name == "provider" else field.with_type(plain.get(field.type, field.type)) for field in written
-    ]
-    return b64encode(pa.schema(fields).serialize().to_pybytes()).decode()
+    """Return what pyarrow is to read the columns as."""
+    return b64encode(as_read(written).serialize().to_pybytes()).decode()
 
 
 def make_folder(folder: Path) -> None:
