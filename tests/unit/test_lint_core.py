@@ -27,6 +27,7 @@ ALLOWED = {
     ("src/market_data_pipeline/clock.py", "clock", "time.time_ns"): "the injected clock itself",
     ("src/market_data_pipeline/clock.py", "clock", "time.monotonic_ns"): "the injected clock itself",
     ("src/market_data_pipeline/plugins/host.py", "clock", "time.perf_counter_ns"): "the default of the injected timer",
+    ("src/market_data_pipeline/orchestration/sync.py", "cancel", "answer.cancel"): "a future of a thread, no task",
     ("src/market_data_pipeline/plugins/events.py", "cancel", "call.cancel"): "a future of a thread, no task",
     ("src/market_data_pipeline/source/guard.py", "create_task", "asyncio.create_task"): "foreign code that may hang",
     ("src/market_data_pipeline/source/guard.py", "cancel", "task.cancel"): "a scope would make what ignores it spin",
