@@ -129,3 +129,20 @@ def test_a_factory_that_breaks_the_contract_is_named_with_its_plugin(factory, er
     with pytest.raises(error) as caught:
         make(attrs.evolve(spec(None, factory), plugin="acme"), None)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", ["ignore", None])
+def test_a_key_that_the_model_would_ignore_is_refused(extra):
+    class Careless(BaseModel):
+        model_config = ConfigDict() if extra is None else ConfigDict(extra=extra)
+        path: str = Field(default="", validation_alias="folder")
+
+    assert complaint({"fodler": "x"}, Careless) == "sink thing: unknown key 'fodler'; did you mean 'folder'?"
+    assert validated(spec(Careless), {"folder": "x"}, where="").path == "x"
+
+
+def test_a_model_that_allows_other_keys_gets_them():
+    class Open(BaseModel):
+        model_config = ConfigDict(extra="allow")
+
+    assert validated(spec(Open), {"any": 1}, where="").any == 1

@@ -91,9 +91,11 @@ class PipelineRuntime:
 
         Raises:
             ConfigurationError: It was started before.
+            PluginLoadError: A plugin that the settings require cannot be used.
         """
         if self._events is None:
             self._events = HookEvents(self._host, self._pool.services.clock)
+        self._host.check_required()
         await self._supervisor.start()
         self._since = self._pool.services.clock.time_ns()
         self._tell("runtime", "runtime", "started")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.errors import ConfigurationError, nearest
 from market_data_pipeline.plugins import Spec
 from market_data_pipeline.settings.mistakes import Place, mistakes, placed, told
 from market_data_pipeline.settings.secrets import resolved
-from market_data_pipeline.settings.shape import Location
+from market_data_pipeline.settings.shape import Location, field_of, names
 from market_data_pipeline.settings.variables import parsed
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def check(spec: Spec, values: Mapping[str, Any]) -> tuple[BaseModel | None, dict
         text = f"{spec.name} takes no settings, got {', '.join(sorted(values))}"
         return None, {(): text} if values else {}
     plain, found = resolved(model, parsed(model, values))
+    found |= _unknown(model, values)
     try:
         settings: BaseModel = model.model_validate(plain)
     except ValidationError as error:
@@ -50,3 +51,12 @@ def check(spec: Spec, values: Mapping[str, Any]) -> tuple[BaseModel | None, dict
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's validators and defaults
         return None, {(): f"its settings raised {told(error, model, plain)}; tell the author of {spec.plugin!r}"}
     return (None if found else settings), found
+
+
+def _unknown(model: type[BaseModel], values: Mapping[str, Any]) -> dict[Location, str]:
+    """Return what is wrong with keys that a model would ignore: who writes one means something by it."""
+    if model.model_config.get("extra", "ignore") != "ignore":
+        return {}
+    return {
+        (key,): f"unknown key {key!r}; {nearest(key, names(model))}" for key in values if field_of(model, key) is None
+    }
