@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from market_data_pipeline.model.frames import to_pandas, to_polars
+from market_data_pipeline.model.frames import Tabular
 from market_data_pipeline.model.names import file_name, is_price
 from market_data_pipeline.model.option import OptionQuote
 from market_data_pipeline.model.price import to_decimal
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
     import pyarrow as pa
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class OptionChain:
+class OptionChain(Tabular):
     """The listed contracts of an underlying, ordered by expiry, strike and right (the call first)."""
 
     underlying: str
@@ -75,19 +73,3 @@ class OptionChain:
                 number = pa.int64() if typed == "int" else pa.float64()
                 columns[name] = pa.array(values, pa.string() if typed in {"str", "Right"} else number)
         return pa.table(columns)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the contracts as a frame of Arrow-backed columns.
-
-        Raises:
-            ConfigurationError: pandas is not installed.
-        """
-        return to_pandas(self.to_arrow())
-
-    def to_polars(self) -> pl.DataFrame:
-        """Return the contracts as a frame.
-
-        Raises:
-            ConfigurationError: Polars is not installed.
-        """
-        return to_polars(self.to_arrow())

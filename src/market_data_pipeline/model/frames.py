@@ -1,7 +1,8 @@
-"""Arrow tables as data frames, for people who have pandas or Polars: neither is a dependency."""
+"""Tables as data frames, for people who have pandas or Polars: neither is a dependency."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +14,31 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def to_pandas(table: pa.Table) -> pd.DataFrame:
-    """Return a table as a frame of Arrow-backed columns, so that prices stay exact decimals.
+class Tabular(ABC):
+    """What can become a table."""
 
-    Raises:
-        ConfigurationError: pandas is not installed.
-    """
-    return table.to_pandas(types_mapper=_library("pandas").ArrowDtype)
+    __slots__ = ()
 
+    @abstractmethod
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as a table; prices are DECIMAL(18, 9)."""
 
-def to_polars(table: pa.Table) -> pl.DataFrame:
-    """Return a table as a Polars frame; prices stay exact decimals.
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a frame of Arrow-backed columns, so that prices stay exact decimals.
 
-    Raises:
-        ConfigurationError: Polars is not installed.
-    """
-    frame: pl.DataFrame = _library("polars").from_arrow(table)
-    return frame
+        Raises:
+            ConfigurationError: pandas is not installed.
+        """
+        return self.to_arrow().to_pandas(types_mapper=_library("pandas").ArrowDtype)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the rows as a frame; prices stay exact decimals.
+
+        Raises:
+            ConfigurationError: Polars is not installed.
+        """
+        frame: pl.DataFrame = _library("polars").from_arrow(self.to_arrow())
+        return frame
 
 
 def _library(name: str) -> Any:

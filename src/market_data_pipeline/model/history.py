@@ -9,17 +9,15 @@ import attrs
 
 from market_data_pipeline.model.batch import Batch
 from market_data_pipeline.model.events import ControlEvent
-from market_data_pipeline.model.frames import to_pandas, to_polars
+from market_data_pipeline.model.frames import Tabular
 from market_data_pipeline.model.rows import Bar, Basis
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
     import pyarrow as pa
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class History:
+class History(Tabular):
     """The bars of one symbol in [start, end), ordered by start; an interval without a row has no bar."""
 
     symbol: str
@@ -54,19 +52,3 @@ class History:
             group.append(batch)
         table = pa.Table.from_batches([group.to_arrow()])
         return table.cast(as_read(table.schema))
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the bars as a frame of Arrow-backed columns.
-
-        Raises:
-            ConfigurationError: pandas is not installed.
-        """
-        return to_pandas(self.to_arrow())
-
-    def to_polars(self) -> pl.DataFrame:
-        """Return the bars as a frame.
-
-        Raises:
-            ConfigurationError: Polars is not installed.
-        """
-        return to_polars(self.to_arrow())

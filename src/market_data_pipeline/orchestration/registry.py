@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pkgutil import resolve_name
 from typing import Any
 
 from market_data_pipeline.contracts import Capabilities
 from market_data_pipeline.errors import ConfigurationError, PluginNotFound, nearest
-from market_data_pipeline.plugins import GROUP, PluginHost, PluginPolicy, ProviderSpec, SourceSpec
+from market_data_pipeline.plugins import GROUP, PluginHost, ProviderSpec, SourceSpec
 from market_data_pipeline.plugins.guard import describe
+from market_data_pipeline.settings import load_settings, plugin_policy
 
 
 class SourceRegistry:
@@ -19,7 +19,7 @@ class SourceRegistry:
     """
 
     def __init__(self, host: PluginHost | None = None) -> None:
-        self._host = host or PluginHost(policy=PluginPolicy.from_environ(os.environ))
+        self._host = host or PluginHost(policy=plugin_policy(load_settings().settings.plugins))
         self._classes: dict[str, Any] = {}
         self._installed: set[str] = set()
 
