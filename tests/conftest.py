@@ -2,12 +2,12 @@
 
 import pytest
 
-from market_data_pipeline.plugins import GROUP
-
 
 @pytest.fixture
 def write(tmp_path):
     """Write a distribution to disk and return its folder; `code` is its module, `entries` its entry_points.txt."""
+
+    from market_data_pipeline.plugins import GROUP  # which the tests of wheels do not have beside them
 
     def make(name, code="", *, entries=None, folder=None):
         module = f"market_data_fake_{name.replace('-', '_')}"

@@ -66,7 +66,7 @@ def type_words(annotation: Any) -> str:
 def default_words(field: Any) -> str:
     if field.is_required():
         return "required"
-    value = field.get_default(call_default_factory=True)
+    value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, Component):
         value = value.name
     if isinstance(value, BaseModel):
