@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from market_data_pipeline.errors import ConfigurationError, PluginContractError
-from market_data_pipeline.pipeline.components import make, validated
+from market_data_pipeline.pipeline.components import make
 from market_data_pipeline.plugins import ComponentSpec
+from market_data_pipeline.settings import validated
 from market_data_pipeline.sink import MemorySink
 
 

@@ -10,9 +10,8 @@ import attrs
 
 from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationError, PluginNotFound
 from market_data_pipeline.model import Kind
-from market_data_pipeline.pipeline.components import validated
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
-from market_data_pipeline.settings import PipelineRuntimeSettings
+from market_data_pipeline.settings import PipelineRuntimeSettings, validated
 from market_data_pipeline.settings.loading import provider_values
 
 DEFAULT_PROVIDER = "synthetic"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pkgutil import resolve_name
 from typing import Any
 
@@ -19,9 +20,14 @@ class SourceRegistry:
     """
 
     def __init__(self, host: PluginHost | None = None) -> None:
-        self._host = host or PluginHost(policy=plugin_policy(load_settings().settings.plugins))
+        self._given_host = host
         self._classes: dict[str, Any] = {}
         self._installed: set[str] = set()
+
+    @cached_property
+    def _host(self) -> PluginHost:
+        """The plugins that names are looked up in; those that the settings allow unless others were given."""
+        return self._given_host or PluginHost(policy=plugin_policy(load_settings().settings.plugins))
 
     def register(self, name: str, cls: Any) -> None:
         """Keep a class, or any factory, under a name; another one of that name is replaced.

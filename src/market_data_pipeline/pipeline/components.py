@@ -9,12 +9,11 @@ from market_data_pipeline.contracts import Batcher, Operator, Sink
 from market_data_pipeline.errors import MarketDataError, PluginContractError
 from market_data_pipeline.plugins import ComponentKind, ComponentSpec
 from market_data_pipeline.plugins.guard import cure, describe
-from market_data_pipeline.settings.validation import validated
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["make", "validated"]
+__all__ = ["make"]
 
 _CONTRACTS: Final[Mapping[ComponentKind, type]] = {"operator": Operator, "batcher": Batcher, "sink": Sink}
 
