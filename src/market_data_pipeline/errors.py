@@ -31,6 +31,11 @@
     ├── OperatorError
     ├── BatcherError
     ├── SinkError                     .transient says whether the same write may succeed later
+    ├── PacingError                   a vendor's budget does not allow it; .retry_after seconds
+    │   ├── BudgetExhausted           there is no room now, and it was not to wait
+    │   ├── DeadlineExceeded          there is no room before its deadline
+    │   ├── Overloaded                too many wait already
+    │   └── BudgetUnavailable         what was used cannot be told, so nothing is allowed
     ├── ChannelClosed                 nobody receives what is sent
     └── ChannelFull                   there is no room, and what is sent can neither wait nor be dropped
 """
@@ -45,6 +50,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthenticationFailed",
     "BatcherError",
+    "BudgetExhausted",
+    "BudgetUnavailable",
     "CapabilityNotSupported",
     "CapacityExceeded",
     "ChannelClosed",
@@ -52,12 +59,15 @@ __all__ = [
     "CompetingSession",
     "ConfigurationError",
     "ConnectionLost",
+    "DeadlineExceeded",
     "FatalSourceError",
     "InvalidRequest",
     "MalformedMessage",
     "MarketDataError",
     "NotEntitled",
     "OperatorError",
+    "Overloaded",
+    "PacingError",
     "PluginConflict",
     "PluginContractError",
     "PluginError",
@@ -250,6 +260,42 @@ class SinkError(MarketDataError):
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+
+
+class PacingError(MarketDataError):
+    """A vendor's budget does not allow a call.
+
+    Attributes:
+        account: Whose budget it is.
+        operation: What was to be called.
+        rule: The rule that does not allow it; empty: none in particular.
+        retry_after: Seconds after which it may be allowed, where that is known.
+    """
+
+    def __init__(
+        self, message: str, *, account: str = "", operation: str = "", rule: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.account = account
+        self.operation = operation
+        self.rule = rule
+        self.retry_after = retry_after
+
+
+class BudgetExhausted(PacingError):
+    """There is no room now, and the call was not to wait."""
+
+
+class DeadlineExceeded(PacingError):
+    """There is no room before the call's deadline."""
+
+
+class Overloaded(PacingError):
+    """Too many calls wait already."""
+
+
+class BudgetUnavailable(PacingError):
+    """The store of what was used cannot be read or written, so nothing is allowed."""
 
 
 class ChannelClosed(MarketDataError):

@@ -1,0 +1,447 @@
+"""The budget of one vendor account: who asks waits until all rules allow it, in fair order, as long as it wants to.
+
+Whatever is granted counts from the moment at which the caller can see it: who is cancelled before that has taken
+nothing, and the next gets it. Nothing polls: one timer stands for the earliest time at which somebody could go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain, count
+from operator import attrgetter
+from typing import Final, TypeVarTuple
+
+from market_data_pipeline.clock import SystemClock
+from market_data_pipeline.contracts import Clock
+from market_data_pipeline.contracts.budget import AnyRule
+from market_data_pipeline.errors import ConfigurationError, DeadlineExceeded, Overloaded
+from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS
+from market_data_pipeline.pacing.grant import Grant
+from market_data_pipeline.pacing.meters import NEVER
+from market_data_pipeline.pacing.queue import FairQueue
+from market_data_pipeline.pacing.routes import NO_KEYS, Routes
+from market_data_pipeline.pacing.store import Ask, MemoryStore, Settlement, Slot, Store, Verdict
+from market_data_pipeline.pacing.waiter import Waiter, Waits
+
+MAX_WAITERS: Final = 10_000
+"""How many may wait for one account, unless it is made otherwise."""
+
+LOOK_NS: Final = 100_000_000
+"""How often a shared store is asked whether another process gave back what somebody here waits for."""
+
+Ts = TypeVarTuple("Ts")
+
+_log = logging.getLogger("market_data_pipeline.pacing")
+
+
+class Limiter:
+    """Lets calls out as the rules of one account allow, and remembers what the vendor refused.
+
+    Args:
+        account: Whose budget it is, such as "ibkr" or "polygon/3f2a9c".
+        rules: The budget; none: everything is allowed until the vendor refuses something.
+        store: Where what was used is kept; left out: in this process.
+        clock: The time.
+        weight_of: Returns the weight of a tenant's share, above 0; left out: all are alike.
+        max_waiters: How many may wait.
+        adaptive: Whether refusals shrink the rate for a while.
+
+    Raises:
+        ConfigurationError: Two rules have one name.
+    """
+
+    def __init__(
+        self,
+        account: str,
+        rules: Sequence[AnyRule] = (),
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        weight_of: Callable[[str], float] = lambda _tenant: 1.0,
+        max_waiters: int = MAX_WAITERS,
+        adaptive: bool = True,
+    ) -> None:
+        self.account: str = account
+        self._adaptive = adaptive
+        self._routes = Routes(account, rules, adaptive=adaptive)
+        self._store: Store = store or MemoryStore()
+        self._clock: Clock = clock or SystemClock()
+        self._max_waiters = max_waiters
+        self._queue: FairQueue[Waiter] = FairQueue(weight_of)
+        self._parked: dict[str, dict[int, Waiter]] = {}
+        self._parked_count = 0
+        self._due: list[tuple[int, str]] = []  # when parked ones may go on: a heap; some entries are out of date
+        self._next = NEVER  # when the first of those in line may go on
+        self._seq = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deciding = False
+        self._again = False
+
+    @property
+    def rules(self) -> tuple[AnyRule, ...]:
+        """The budget."""
+        return self._routes.rules
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._queue) + self._parked_count
+
+    async def acquire(
+        self,
+        operation: str,
+        *,
+        cost: int = 1,
+        keys: Mapping[str, str] = NO_KEYS,
+        tenant: str = "",
+        priority: int = 5,
+        deadline: int | None = None,
+        patient: bool = True,
+    ) -> Grant:
+        """Wait until a call may go out.
+
+        Args:
+            operation: What is called.
+            cost: What it costs, at least 1.
+            keys: What rules count by, such as the contract.
+            tenant: Who wants it.
+            priority: 0 to 9; each step doubles the share among the tenant's own.
+            deadline: The time of the clock after which it is no use, ns; None: it waits for ever.
+            patient: False: it does not wait at all.
+
+        Returns:
+            What was taken; release it when the call has ended.
+
+        Raises:
+            BudgetExhausted: There is no room now, and it is not patient.
+            DeadlineExceeded: There is no room before the deadline; nothing was taken.
+            Overloaded: Too many wait.
+            BudgetUnavailable: The store fails; nothing is allowed.
+            ConfigurationError: The call does not fit the rules, whatever the time.
+        """
+        slots = self._routes.call(operation, cost, keys)
+        if self._store.inline and not self._queue and not self._behind(slots):
+            at = self._store.decide(self._clock.monotonic_ns(), (Ask(slots),))[0].at
+            if at is not None:
+                return Grant(self.settle, slots, at)
+        return await self._wait(
+            slots, operation, keys, cost=cost, tenant=tenant, priority=priority, deadline=deadline, patient=patient
+        )
+
+    async def lease(self, resource: str, many: int = 1, *, tenant: str = "", deadline: int | None = None) -> Grant:
+        """Take hold of something that the vendor limits, such as market data lines.
+
+        Args:
+            resource: The name of a `Concurrency` rule.
+            many: How much of it.
+            tenant: Who wants it.
+            deadline: Until when to wait for it, ns; None: not at all.
+
+        Returns:
+            What is held, until it is released.
+
+        Raises:
+            BudgetExhausted: It is in use, and there is no deadline.
+            DeadlineExceeded: It is in use up to the deadline.
+            Overloaded: Too many wait.
+            BudgetUnavailable: The store fails; nothing is allowed.
+            ConfigurationError: No rule limits such a resource, or it never allows as many.
+        """
+        slots = self._routes.lease(resource, many)
+        return await self._wait(
+            slots, resource, NO_KEYS, cost=many, tenant=tenant, deadline=deadline, patient=deadline is not None
+        )
+
+    def try_acquire(self, operation: str, *, cost: int = 1, keys: Mapping[str, str] = NO_KEYS) -> Grant | None:
+        """Take what a call needs if there is room now and nobody waits; only with a store of this process.
+
+        Returns:
+            What was taken, or None.
+        """
+        slots = self._routes.call(operation, cost, keys)
+        if self._queue or self._behind(slots):
+            return None
+        at = self._store.decide(self._clock.monotonic_ns(), (Ask(slots),))[0].at
+        return None if at is None else Grant(self.settle, slots, at)
+
+    def refused(self, grant: Grant, *, cooldown_ns: int, account_wide: bool = False) -> None:
+        """Note that the vendor refused a call for its rate: nothing goes out for a while, then less (RC-10).
+
+        Args:
+            grant: What the call had taken.
+            cooldown_ns: For how long nothing goes out; at most 15 minutes.
+            account_wide: Whether that concerns every operation.
+        """
+        *_, everything, operation = grant.slots
+        length = min(cooldown_ns, MAX_COOLDOWN_NS)
+        self.settle(lambda meter, _slot, now: meter.shrink(now, grant.at), [operation])
+        self.settle(lambda meter, _slot, now: meter.cool(now + length), [everything if account_wide else operation])
+
+    def cool(self, cooldown_ns: int, *, scope: str = "") -> None:
+        """Let nothing of an operation out for a while; of overlapping cooldowns the later end counts.
+
+        Args:
+            cooldown_ns: For how long; at most 15 minutes.
+            scope: The operation; "": all of them.
+        """
+        length = min(cooldown_ns, MAX_COOLDOWN_NS)
+        self.settle(lambda meter, _slot, now: meter.cool(now + length), [self._routes.scope(scope)])
+
+    def warm(self, *, scope: str = "") -> None:
+        """End a cooldown and lift a shrunk rate: an operator knows better.
+
+        Args:
+            scope: The operation; "": what concerns all of them.
+        """
+        self.settle(lambda meter, _slot, _now: meter.warm(), [self._routes.scope(scope)])
+
+    def change(self, rules: Sequence[AnyRule]) -> None:
+        """Go on under other rules: they hold for who waits now, and what was taken stays taken (RC-14).
+
+        Raises:
+            ConfigurationError: Two rules have one name.
+        """
+        self._routes = Routes(self.account, rules, adaptive=self._adaptive)
+        self._unpark(list(self._parked))
+        for waiter in self._queue:
+            waiter.claims.clear()
+            try:
+                waiter.slots = self._routes.again(waiter.slots, waiter.lane, waiter.cost, waiter.keys)
+            except ConfigurationError as error:
+                self._queue.leave(waiter)
+                waiter.answer.set_exception(error)
+        self._dispatch()
+
+    def explain(self) -> tuple[Waits, ...]:
+        """Return who waits, by arrival: for which rule, and how long at least."""
+        now = self._clock.monotonic_ns()
+        everybody = chain(self._queue, *(parked.values() for parked in self._parked.values()))
+        return tuple(waiter.explain(self.account, now) for waiter in sorted(everybody, key=attrgetter("seq")))
+
+    def settle(self, what: Settlement, slots: Iterable[Slot]) -> None:
+        """Tell the meters of slots something, and let out who may go because of it."""
+        slots = tuple(slots)
+        now = self._clock.monotonic_ns()
+        if self._store.inline:
+            self._store.settle(now, what, slots)
+            self._settled(slots)
+        else:
+            work = self._store.submit(partial(self._store.settle, now, what, slots))
+            work.add_done_callback(lambda done: self._settled(slots, done.exception()))
+
+    def _settled(self, slots: Sequence[Slot], error: BaseException | None = None) -> None:
+        if error is not None:
+            _log.error("%s: what was given back cannot be noted, so it stays taken: %s", self.account, error)
+        if self.waiting:
+            self._unpark([slot.key for slot in slots if slot.apart])
+            self._dispatch()
+
+    async def _wait(
+        self,
+        slots: tuple[Slot, ...],
+        lane: str,
+        keys: Mapping[str, str],
+        *,
+        cost: int,
+        tenant: str,
+        priority: int = 5,
+        deadline: int | None,
+        patient: bool,
+    ) -> Grant:
+        """Stand in line until there is an answer.
+
+        Returns:
+            What was taken.
+
+        Raises:
+            Overloaded: Too many wait.
+            PacingError: The answer is no.
+        """
+        if self.waiting >= self._max_waiters:
+            raise Overloaded(
+                f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",
+                account=self.account,
+                operation=lane,
+            )
+        waiter = Waiter(
+            slots=slots,
+            lane=lane,
+            keys=keys,
+            cost=cost,
+            tenant=tenant,
+            priority=priority,
+            deadline=deadline,
+            patient=patient,
+            since=self._clock.monotonic_ns(),
+            seq=next(self._seq),
+            answer=asyncio.get_running_loop().create_future(),
+        )
+        if deadline is not None:
+            waiter.alarm = _call_at(deadline, self._expire, waiter)
+        try:
+            if first := self._behind(slots):
+                waiter.verdict = first.verdict
+                self._park(waiter, first.parked or "", NEVER)
+            else:
+                first = self._queue.push(waiter)
+            if first is not waiter and (error := waiter.refusal(self.account, waiter.since)):
+                waiter.answer.set_exception(error)
+            self._dispatch()
+            return await waiter.answer
+        except BaseException:
+            if waiter.answer.done() and not waiter.answer.cancelled() and not waiter.answer.exception():
+                waiter.answer.result().refund()  # granted and cancelled in the same turn of the loop
+            raise
+        finally:
+            if waiter.alarm is not None:
+                waiter.alarm.cancel()
+            if self._leave(waiter):
+                self._dispatch()
+
+    def _behind(self, slots: Iterable[Slot]) -> Waiter | None:
+        """Return the first of those who wait apart for a meter of these slots: nobody goes before it."""
+        for slot in slots if self._parked else ():
+            if parked := self._parked.get(slot.key):
+                return next(iter(parked.values()))
+        return None
+
+    def _leave(self, waiter: Waiter) -> bool:
+        """Take a waiter out of line; tell whether it was there."""
+        if waiter.parked is not None:
+            parked = self._parked[waiter.parked]
+            del parked[waiter.seq]
+            if not parked:
+                del self._parked[waiter.parked]
+            self._parked_count -= 1
+            waiter.parked = None
+            return True
+        if waiter.cell is not None:
+            self._queue.leave(waiter)
+            return True
+        return False
+
+    def _expire(self, waiter: Waiter) -> None:
+        if not waiter.answer.done():
+            waited = (self._clock.monotonic_ns() - waiter.since) / 1e9
+            waiter.answer.set_exception(
+                DeadlineExceeded(
+                    f"{self.account}: {waiter.lane} is not called: it waited {waited:.3g} s, up to its deadline;"
+                    " `mdp budgets explain` shows who waits",
+                    account=self.account,
+                    operation=waiter.lane,
+                )
+            )
+
+    def _dispatch(self) -> None:
+        """Let out who may go now, and set the timer for who may go next."""
+        if self._deciding:
+            self._again = True
+            return
+        self._next = NEVER
+        while asks := [waiter for waiter in self._queue.order(self._store.depth) if not waiter.answer.done()]:
+            now = self._clock.monotonic_ns()
+            if not self._store.inline:
+                self._deciding = True
+                work = self._store.submit(partial(self._store.decide, now, asks))
+                work.add_done_callback(partial(self._decided, asks))
+                return
+            if not self._apply(asks, self._store.decide(now, asks)):
+                break
+        self._set_timer()
+
+    def _decided(self, asks: Sequence[Waiter], work: asyncio.Future[list[Verdict]]) -> None:
+        """Go on with what a store has decided in its own thread."""
+        self._deciding = False
+        if work.cancelled():
+            return
+        progress = self._again
+        self._again = False
+        if error := work.exception():
+            for waiter in asks:
+                self._leave(waiter)
+                if not waiter.answer.done():
+                    waiter.answer.set_exception(error)
+            progress = True
+        else:
+            progress |= self._apply(asks, work.result())
+        if progress:
+            self._dispatch()
+        else:
+            self._set_timer()
+
+    def _apply(self, asks: Sequence[Waiter], verdicts: Sequence[Verdict]) -> bool:
+        """Answer, park or keep each waiter as was decided; tell whether any of them left its line."""
+        now = self._clock.monotonic_ns()
+        progress = False
+        self._next = NEVER
+        for waiter, verdict in zip(asks, verdicts, strict=True):
+            waiter.verdict = verdict
+            if verdict.at is not None:
+                grant = Grant(self.settle, waiter.slots, verdict.at)
+                self._queue.charge(waiter)
+                if waiter.answer.done():
+                    grant.refund()  # it was cancelled while the store decided
+                else:
+                    waiter.answer.set_result(grant)
+            elif waiter.answer.done():
+                pass
+            elif error := waiter.refusal(self.account, now):
+                waiter.answer.set_exception(error)
+            elif verdict.slot is not None and verdict.slot.apart:
+                self._queue.leave(waiter)
+                self._park(waiter, verdict.slot.key, verdict.until)
+                progress = True
+                continue
+            else:
+                self._next = min(self._next, verdict.until)
+                continue
+            progress |= self._leave(waiter)
+        return progress
+
+    def _park(self, waiter: Waiter, key: str, until: int) -> None:
+        """Let a waiter wait apart for a meter."""
+        self._parked.setdefault(key, {})[waiter.seq] = waiter
+        self._parked_count += 1
+        waiter.parked = key
+        if until < NEVER:
+            heapq.heappush(self._due, (until, key))
+
+    def _unpark(self, keys: Iterable[str]) -> None:
+        """Let those who wait for these meters stand in line again, where they stood."""
+        for key in keys:
+            for waiter in self._parked.pop(key, {}).values():
+                self._parked_count -= 1
+                waiter.parked = None
+                self._queue.push(waiter)
+
+    def _set_timer(self) -> None:
+        """Come back when the first of those who wait may go on."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._due and self._due[0][1] not in self._parked:
+            heapq.heappop(self._due)
+        next_ = min(self._next, self._due[0][0] if self._due else NEVER)
+        if self.waiting and not self._store.inline:  # other processes give back too
+            next_ = min(next_, self._clock.monotonic_ns() + LOOK_NS)
+        if next_ < NEVER:
+            self._timer = _call_at(next_, self._come_back)
+
+    def _come_back(self) -> None:
+        self._timer = None
+        now = self._clock.monotonic_ns()
+        while self._due and self._due[0][0] <= now:
+            self._unpark([heapq.heappop(self._due)[1]])
+        if not self._store.inline:
+            firsts = {key: next(iter(parked.values())) for key, parked in self._parked.items()}
+            self._unpark([key for key, first in firsts.items() if first.verdict.until == NEVER])
+        self._dispatch()
+
+
+def _call_at(when_ns: int, callback: Callable[[*Ts], None], *args: *Ts) -> asyncio.TimerHandle:
+    """Call back in the running loop, never before a time, ns of its own clock."""
+    return asyncio.get_running_loop().call_at((when_ns + 1) / 1e9, callback, *args)

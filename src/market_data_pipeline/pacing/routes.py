@@ -1,0 +1,125 @@
+"""Which meters a call takes from: the rules of one account, by operation and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule, Concurrency, Gcra, MinGap, Window
+from market_data_pipeline.errors import ConfigurationError, nearest
+from market_data_pipeline.pacing.feedback import Feedback
+from market_data_pipeline.pacing.store import Slot
+
+KEPT: Final = 1_024
+"""How many routes without keys are remembered."""
+
+NO_KEYS: Final[Mapping[str, str]] = {}
+
+
+class Routes:
+    """The slots of each call.
+
+    Args:
+        account: Whose budget it is: the first part of its meters' names.
+        rules: The budget.
+        adaptive: Whether refusals shrink the rate.
+
+    Raises:
+        ConfigurationError: Two rules have one name.
+    """
+
+    def __init__(self, account: str, rules: Sequence[AnyRule], *, adaptive: bool = True) -> None:
+        self.rules: tuple[AnyRule, ...] = tuple(rules)
+        names = [rule.name for rule in rules]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ConfigurationError(f"two rules are named {min(twice)!r}", where=f"budget of {account}")
+        self._account = account
+        self._adaptive = adaptive
+        self._routes: dict[tuple[str, int], tuple[Slot, ...]] = {}
+        self._scopes: dict[str, Slot] = {}
+
+    def call(self, operation: str, cost: int, keys: Mapping[str, str]) -> tuple[Slot, ...]:
+        """Return what a call takes.
+
+        Raises:
+            ConfigurationError: It costs more than a rule ever allows, or lacks a key that a rule counts by.
+        """
+        route = self._routes.get((operation, cost))
+        if route is None:
+            rules = [rule for rule in self.rules if rule.operations is None or operation in rule.operations]
+            if cost < 1:
+                raise ConfigurationError(f"a call costs at least 1, not {cost}", where=f"{self._account}, {operation}")
+            route = (
+                *(self._slot(rule, _amount(rule, cost), keys) for rule in rules),
+                self.scope(""),
+                self.scope(operation),
+            )
+            if not any(slot.apart for slot in route):
+                if len(self._routes) >= KEPT:
+                    self._routes.clear()
+                self._routes[operation, cost] = route
+        return route
+
+    def lease(self, resource: str, many: int) -> tuple[Slot, ...]:
+        """Return what a lease takes.
+
+        Raises:
+            ConfigurationError: No rule limits such a resource, or it never allows as many.
+        """
+        held = {rule.name: rule for rule in self.rules if isinstance(rule, Concurrency)}
+        if resource not in held:
+            raise ConfigurationError(
+                f"no rule limits {resource!r}: {nearest(resource, held)}", where=f"budget of {self._account}"
+            )
+        return (self._slot(held[resource], many, NO_KEYS),)
+
+    def again(self, slots: Sequence[Slot], lane: str, cost: int, keys: Mapping[str, str]) -> tuple[Slot, ...]:
+        """Return what a call or lease takes that took other slots under other rules.
+
+        Raises:
+            ConfigurationError: It does not fit these rules.
+        """
+        return self.call(lane, cost, keys) if slots[-1].rule.kind == "feedback" else self.lease(lane, cost)
+
+    def scope(self, operation: str) -> Slot:
+        """Return what the vendor's refusals of an operation are noted in; of "": those of the whole account."""
+        slot = self._scopes.get(operation)
+        if slot is None:
+            rule = Feedback(
+                name="cooldown",
+                operations=frozenset({operation} if operation else ()),
+                declared=_long_run(self.rules, operation),
+                adaptive=self._adaptive and operation != "",
+            )
+            slot = self._scopes[operation] = Slot(f"{self._account}|cooldown|{operation}", rule, 1, apart=False)
+        return slot
+
+    def _slot(self, rule: AnyRule, amount: int, keys: Mapping[str, str]) -> Slot:
+        most = amount if isinstance(rule, MinGap) else rule.burst if isinstance(rule, Gcra) else rule.limit
+        where = f"budget of {self._account}, rule {rule.name!r}"
+        if amount > most:
+            raise ConfigurationError(f"{amount} at once is more than it ever allows ({most})", where=where)
+        if missing := [key for key in rule.per if key not in keys]:
+            raise ConfigurationError(f"the call must say its {', '.join(missing)} in keys", where=where)
+        return Slot(
+            "|".join([self._account, rule.name, *(keys[key].replace("|", "||") for key in rule.per)]),
+            rule,
+            amount,
+            apart=bool(rule.per),
+        )
+
+
+def _amount(rule: AnyRule, cost: int) -> int:
+    return cost if isinstance(rule, Window | Gcra) and rule.counts == "cost" else 1
+
+
+def _long_run(rules: Sequence[AnyRule], operation: str) -> float:
+    """Return the least rate that the shared rules of an operation allow in the long run, a second; 0: none is set."""
+    rates = [
+        rule.limit * SECOND_NS / rule.period_ns
+        for rule in rules
+        if isinstance(rule, Window | Gcra)
+        and not rule.per
+        and (rule.operations is None or operation in rule.operations)
+    ]
+    return min(rates, default=0.0)

@@ -1,0 +1,178 @@
+"""Where meters are kept: in this process, or in a file that several share. One decision over all of them is atomic."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+from market_data_pipeline.contracts.budget import AnyRule
+from market_data_pipeline.pacing.feedback import Feedback, FeedbackMeter
+from market_data_pipeline.pacing.meters import NEVER, Meter, make_meter
+
+T = TypeVar("T")
+
+MOST_METERS: Final = 4_096
+"""How many meters are kept before those that are as good as new are forgotten."""
+
+
+@attrs.frozen(eq=False)
+class Slot:
+    """What one call takes of one rule."""
+
+    key: str
+    """The name of the meter: account, rule and the values of the rule's keys."""
+    rule: AnyRule | Feedback
+    cost: int
+    apart: bool
+    """Whether the rule counts by keys, so that others of the same operation may go on while this one waits for it."""
+
+
+@attrs.define(eq=False)
+class Ask:
+    """What a call needs: room in all slots at once."""
+
+    slots: tuple[Slot, ...]
+    claims: set[str] = attrs.field(factory=set)
+    """Meters that it was held up by: nobody who comes later takes from them first, so that nobody waits for ever."""
+
+
+@attrs.frozen(eq=False)
+class Verdict:
+    """What was decided about an ask."""
+
+    at: int | None = None
+    """When it was taken, on the store's own clock; None: it was not."""
+    until: int = NEVER
+    """Else the first time at which there is room, on the caller's clock; `NEVER`: when something is given back."""
+    slot: Slot | None = None
+    """Else what holds it up longest; None: those before it, who claim one of its meters."""
+
+
+Settlement: TypeAlias = Callable[[Any, Slot, int], None]
+"""Tells something to the meter of a slot, at a time of the store's own clock, ns."""
+
+
+BEHIND: Final = Verdict()
+"""The verdict on who waits for those before it."""
+
+
+class Store(Protocol):
+    """Meters by name."""
+
+    inline: bool
+    """True: it answers at once and never fails, so that it is called on the loop. False: from a thread of its own."""
+    depth: int
+    """How many asks of each flow it is given at once."""
+
+    def decide(self, now: int, asks: Sequence[Ask]) -> list[Verdict]:
+        """Take for each ask in turn, if all its slots have room and nobody before it claims one of them.
+
+        Raises:
+            PacingError: Nothing can be decided: then nothing was taken.
+        """
+        ...
+
+    def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do work of `decide` and `settle` in the store's own thread, in the order in which it was given."""
+        ...
+
+    def settle(self, now: int, what: Settlement, slots: Iterable[Slot]) -> None:
+        """Tell the meters of these slots something, such as that what was taken has ended.
+
+        `what` gets each meter, its slot and the store's own time.
+
+        Raises:
+            PacingError: It could not be kept.
+        """
+        ...
+
+
+def meter_of(rule: AnyRule | Feedback, slack_ns: int) -> Meter:
+    """Return an empty meter, whose times are stretched by `slack_ns`."""
+    return FeedbackMeter(rule) if isinstance(rule, Feedback) else make_meter(rule, slack_ns)
+
+
+def decide(find: Callable[[Slot], Meter], now: int, asks: Iterable[Ask]) -> list[Verdict]:
+    """Return the verdicts on asks that come in order of precedence; what is granted is taken."""
+    claimed: set[str] = set()
+    verdicts = []
+    for ask in asks:
+        verdict = BEHIND
+        if claimed.isdisjoint(slot.key for slot in ask.slots):
+            verdict = _judge(find, now, ask)
+        if verdict.at is None:
+            if verdict.slot is not None:
+                ask.claims.add(verdict.slot.key)
+            claimed |= ask.claims
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _judge(find: Callable[[Slot], Meter], now: int, ask: Ask) -> Verdict:
+    until, holdup = now, None
+    for slot in ask.slots:
+        when = find(slot).earliest(now, slot.cost)
+        if when > until:
+            until, holdup = when, slot
+    if holdup is not None:
+        return Verdict(until=until, slot=holdup)
+    for slot in ask.slots:
+        find(slot).take(now, slot.cost)
+    return Verdict(at=now)
+
+
+class MemoryStore:
+    """Meters of this process alone, on the caller's own clock.
+
+    Args:
+        slack_ns: By how much windows and gaps are stretched.
+    """
+
+    inline: bool = True
+    depth: int = 1
+
+    def __init__(self, *, slack_ns: int = 50_000_000) -> None:
+        self._slack_ns = slack_ns
+        self._meters: dict[str, Meter] = {}
+        self._sweep_at = MOST_METERS
+        self._now = 0
+
+    def decide(self, now: int, asks: Sequence[Ask]) -> list[Verdict]:
+        """Take for each ask in turn, if all its slots have room and nobody before it claims one of them.
+
+        Returns:
+            A verdict on each.
+        """
+        self._now = now = max(now, self._now)
+        if len(self._meters) > self._sweep_at:
+            self._meters = {key: meter for key, meter in self._meters.items() if not meter.idle(now)}
+            self._sweep_at = max(MOST_METERS, 2 * len(self._meters))
+        return decide(self.meter, now, asks)
+
+    def settle(self, now: int, what: Settlement, slots: Iterable[Slot]) -> None:
+        """Tell the meters of these slots something."""
+        self._now = now = max(now, self._now)
+        for slot in slots:
+            what(self.meter(slot), slot, now)
+
+    def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do work at once.
+
+        Returns:
+            What came of it.
+        """
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        done.set_result(work())
+        return done
+
+    def meter(self, slot: Slot) -> Meter:
+        """Return the meter of a slot; a new one is empty."""
+        kept = self._meters.get(slot.key)
+        if kept is None:
+            kept = self._meters[slot.key] = meter_of(slot.rule, self._slack_ns)
+        elif kept.rule is not slot.rule and kept.rule != slot.rule:
+            kept.change(slot.rule, self._slack_ns, self._now)
+        return kept

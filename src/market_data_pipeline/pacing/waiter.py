@@ -1,0 +1,90 @@
+"""A call that waits, as the limiter holds it and as `explain` tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from market_data_pipeline.errors import BudgetExhausted, DeadlineExceeded, PacingError
+from market_data_pipeline.pacing.grant import Grant
+from market_data_pipeline.pacing.meters import NEVER
+from market_data_pipeline.pacing.store import BEHIND, Ask, Verdict
+
+
+@attrs.frozen(kw_only=True)
+class Waits:
+    """What somebody waits for."""
+
+    account: str
+    operation: str
+    keys: Mapping[str, str]
+    cost: int
+    tenant: str
+    priority: int
+    waited_ns: int
+    rule: str
+    """What holds it up longest; empty: those before it."""
+    left_ns: int | None
+    """How long that lasts at least; None: until something is given back, or somebody before it has gone."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Waiter(Ask):
+    """A call that waits."""
+
+    lane: str
+    """The operation: its calls take from the same meters, save those that count by key."""
+    keys: Mapping[str, str]
+    cost: int
+    tenant: str
+    priority: int
+    deadline: int | None
+    patient: bool
+    since: int
+    seq: int
+    answer: asyncio.Future[Grant]
+    alarm: asyncio.TimerHandle | None = None
+    cell: list[Any] | None = None
+    parked: str | None = None
+    """The meter that holds it up, if it counts by key: the calls behind it need not wait for that."""
+    verdict: Verdict = BEHIND
+
+    def refusal(self, account: str, now: int) -> PacingError | None:
+        """Return why it need wait no longer after its verdict; None: it waits on."""
+        slot, until = self.verdict.slot, self.verdict.until
+        rule = "" if slot is None else slot.rule.name
+        after = None if until == NEVER else max(0, until - now) / 1e9
+        why = f"rule {rule!r}" + (" until something is given back" if after is None else f" for {after:.3g} s")
+        error: type[PacingError]
+        if not self.patient:
+            text, error = f"there is no room now: {why}", BudgetExhausted
+        elif self.deadline is not None and NEVER > until > self.deadline:
+            left = (self.deadline - now) / 1e9
+            text, error = f"it would wait for {why}, and has {left:.3g} s", DeadlineExceeded
+        else:
+            return None
+        return error(
+            f"{account}: {self.lane} is not called: {text}; `mdp budgets explain` shows who waits",
+            account=account,
+            operation=self.lane,
+            rule=rule,
+            retry_after=after,
+        )
+
+    def explain(self, account: str, now: int) -> Waits:
+        """Return what it waits for."""
+        slot, until = self.verdict.slot, self.verdict.until
+        return Waits(
+            account=account,
+            operation=self.lane,
+            keys=dict(self.keys),
+            cost=self.cost,
+            tenant=self.tenant,
+            priority=self.priority,
+            waited_ns=now - self.since,
+            rule="" if slot is None else slot.rule.name,
+            left_ns=None if until == NEVER else max(0, until - now),
+        )
