@@ -57,7 +57,9 @@ class FeedbackMeter(Plain):
 
     def earliest(self, now: int, _cost: int) -> int:
         """Return the end of the cooldown, or when the rate allows the next."""
-        return max(now, self.until, self._due if self.rate else 0)
+        if self.rate:
+            return max(now, self.until, self._due)
+        return self.until
 
     def take(self, now: int, cost: int) -> None:
         """Measure what goes out, and space it if there is a rate."""

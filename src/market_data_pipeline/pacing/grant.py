@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+import msgspec
+
 from market_data_pipeline.pacing.store import Settlement, Slot
 
 Settle: TypeAlias = Callable[[Settlement, Iterable[Slot]], None]
 
 
-class Grant:
+class Grant(msgspec.Struct, eq=False):
     """Leave to make one call, or to hold what was leased, until `release`."""
 
-    __slots__ = ("_settle", "at", "slots")
-
-    def __init__(self, settle: Settle, slots: tuple[Slot, ...], at: int) -> None:
-        self._settle: Settle | None = settle
-        self.slots: tuple[Slot, ...] = slots
-        """What was taken."""
-        self.at: int = at
-        """When it was taken, ns of the store's clock."""
+    _settle: Settle | None
+    slots: tuple[Slot, ...]
+    """What was taken."""
+    at: int
+    """When it was taken, ns of the store's clock."""
 
     def release(self) -> None:
         """Give back what is held; what counts as used up stays so. A second time changes nothing."""

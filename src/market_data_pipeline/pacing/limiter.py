@@ -24,7 +24,7 @@ from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.queue import FairQueue
 from market_data_pipeline.pacing.routes import NO_KEYS, Routes
-from market_data_pipeline.pacing.store import Ask, MemoryStore, Settlement, Slot, Store, Verdict
+from market_data_pipeline.pacing.store import MemoryStore, Settlement, Slot, Store, Verdict
 from market_data_pipeline.pacing.waiter import Waiter, Waits
 
 MAX_WAITERS: Final = 10_000
@@ -68,8 +68,10 @@ class Limiter:
         self.account: str = account
         self._adaptive = adaptive
         self._routes = Routes(account, rules, adaptive=adaptive)
-        self._store: Store = store or MemoryStore()
-        self._clock: Clock = clock or SystemClock()
+        store = store or MemoryStore()
+        self._store: Store = store
+        self._here = store if isinstance(store, MemoryStore) else None
+        self._now = (clock or SystemClock()).monotonic_ns
         self._max_waiters = max_waiters
         self._queue: FairQueue[Waiter] = FairQueue(weight_of)
         self._parked: dict[str, dict[int, Waiter]] = {}
@@ -89,7 +91,7 @@ class Limiter:
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return len(self._queue) + self._parked_count
+        return self._queue.live + self._parked_count
 
     async def acquire(
         self,
@@ -124,10 +126,8 @@ class Limiter:
             ConfigurationError: The call does not fit the rules, whatever the time.
         """
         slots = self._routes.call(operation, cost, keys)
-        if self._store.inline and not self._queue and not self._behind(slots):
-            at = self._store.decide(self._clock.monotonic_ns(), (Ask(slots),))[0].at
-            if at is not None:
-                return Grant(self.settle, slots, at)
+        if (grant := self._take_now(slots)) is not None:
+            return grant
         return await self._wait(
             slots, operation, keys, cost=cost, tenant=tenant, priority=priority, deadline=deadline, patient=patient
         )
@@ -162,11 +162,7 @@ class Limiter:
         Returns:
             What was taken, or None.
         """
-        slots = self._routes.call(operation, cost, keys)
-        if self._queue or self._behind(slots):
-            return None
-        at = self._store.decide(self._clock.monotonic_ns(), (Ask(slots),))[0].at
-        return None if at is None else Grant(self.settle, slots, at)
+        return self._take_now(self._routes.call(operation, cost, keys))
 
     def refused(self, grant: Grant, *, cooldown_ns: int, account_wide: bool = False) -> None:
         """Note that the vendor refused a call for its rate: nothing goes out for a while, then less (RC-10).
@@ -218,14 +214,14 @@ class Limiter:
 
     def explain(self) -> tuple[Waits, ...]:
         """Return who waits, by arrival: for which rule, and how long at least."""
-        now = self._clock.monotonic_ns()
+        now = self._now()
         everybody = chain(self._queue, *(parked.values() for parked in self._parked.values()))
         return tuple(waiter.explain(self.account, now) for waiter in sorted(everybody, key=attrgetter("seq")))
 
     def settle(self, what: Settlement, slots: Iterable[Slot]) -> None:
         """Tell the meters of slots something, and let out who may go because of it."""
         slots = tuple(slots)
-        now = self._clock.monotonic_ns()
+        now = self._now()
         if self._store.inline:
             self._store.settle(now, what, slots)
             self._settled(slots)
@@ -239,6 +235,13 @@ class Limiter:
         if self.waiting:
             self._unpark([slot.key for slot in slots if slot.apart])
             self._dispatch()
+
+    def _take_now(self, slots: tuple[Slot, ...]) -> Grant | None:
+        """Return a grant if there is room, nobody waits for it, and the store tells at once."""
+        if self._here is None or self._queue.live or (self._parked and self._behind(slots)):
+            return None
+        now = self._now()
+        return Grant(self.settle, slots, now) if self._here.take(now, slots) else None
 
     async def _wait(
         self,
@@ -276,7 +279,7 @@ class Limiter:
             priority=priority,
             deadline=deadline,
             patient=patient,
-            since=self._clock.monotonic_ns(),
+            since=self._now(),
             seq=next(self._seq),
             answer=asyncio.get_running_loop().create_future(),
         )
@@ -304,7 +307,7 @@ class Limiter:
 
     def _behind(self, slots: Iterable[Slot]) -> Waiter | None:
         """Return the first of those who wait apart for a meter of these slots: nobody goes before it."""
-        for slot in slots if self._parked else ():
+        for slot in slots:
             if parked := self._parked.get(slot.key):
                 return next(iter(parked.values()))
         return None
@@ -326,7 +329,7 @@ class Limiter:
 
     def _expire(self, waiter: Waiter) -> None:
         if not waiter.answer.done():
-            waited = (self._clock.monotonic_ns() - waiter.since) / 1e9
+            waited = (self._now() - waiter.since) / 1e9
             waiter.answer.set_exception(
                 DeadlineExceeded(
                     f"{self.account}: {waiter.lane} is not called: it waited {waited:.3g} s, up to its deadline;"
@@ -343,7 +346,7 @@ class Limiter:
             return
         self._next = NEVER
         while asks := [waiter for waiter in self._queue.order(self._store.depth) if not waiter.answer.done()]:
-            now = self._clock.monotonic_ns()
+            now = self._now()
             if not self._store.inline:
                 self._deciding = True
                 work = self._store.submit(partial(self._store.decide, now, asks))
@@ -375,7 +378,7 @@ class Limiter:
 
     def _apply(self, asks: Sequence[Waiter], verdicts: Sequence[Verdict]) -> bool:
         """Answer, park or keep each waiter as was decided; tell whether any of them left its line."""
-        now = self._clock.monotonic_ns()
+        now = self._now()
         progress = False
         self._next = NEVER
         for waiter, verdict in zip(asks, verdicts, strict=True):
@@ -427,13 +430,13 @@ class Limiter:
             heapq.heappop(self._due)
         next_ = min(self._next, self._due[0][0] if self._due else NEVER)
         if self.waiting and not self._store.inline:  # other processes give back too
-            next_ = min(next_, self._clock.monotonic_ns() + LOOK_NS)
+            next_ = min(next_, self._now() + LOOK_NS)
         if next_ < NEVER:
             self._timer = _call_at(next_, self._come_back)
 
     def _come_back(self) -> None:
         self._timer = None
-        now = self._clock.monotonic_ns()
+        now = self._now()
         while self._due and self._due[0][0] <= now:
             self._unpark([heapq.heappop(self._due)[1]])
         if not self._store.inline:

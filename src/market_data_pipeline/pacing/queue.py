@@ -77,6 +77,9 @@ class FairQueue(Generic[W]):
 
     Args:
         weight_of: Returns the weight of a tenant, above 0.
+
+    Attributes:
+        live: How many wait.
     """
 
     def __init__(self, weight_of: Callable[[str], float] = lambda _tenant: 1.0) -> None:
@@ -85,10 +88,7 @@ class FairQueue(Generic[W]):
         self._tenants: dict[str, _Share] = {}
         self._priorities: dict[tuple[str, int], _Share] = {}
         self._now = 0.0  # the virtual time of the tenant served last
-        self._live = 0
-
-    def __len__(self) -> int:
-        return self._live
+        self.live: int = 0
 
     def __iter__(self) -> Iterator[W]:
         """Yield all who wait, in no order; the queue may change while this is read."""
@@ -108,7 +108,7 @@ class FairQueue(Generic[W]):
             line = self._lines[key] = _Line()
         waiter.cell = [waiter.seq, waiter]
         line.add(waiter.cell)
-        self._live += 1
+        self.live += 1
         first: W = line.cells[0][1]
         return first
 
@@ -120,7 +120,7 @@ class FairQueue(Generic[W]):
         line = self._lines[key]
         line.leave(waiter.cell)
         waiter.cell = None
-        self._live -= 1
+        self.live -= 1
         if not line.live:
             del self._lines[key]
 

@@ -15,10 +15,10 @@ from market_data_pipeline.pacing.meters import NEVER, Meter, make_meter
 T = TypeVar("T")
 
 MOST_METERS: Final = 4_096
-"""How many meters are kept before those that are as good as new are forgotten."""
+"""How many meters that count by key are kept before those that are as good as new are forgotten."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Slot:
     """What one call takes of one rule."""
 
@@ -28,6 +28,8 @@ class Slot:
     cost: int
     apart: bool
     """Whether the rule counts by keys, so that others of the same operation may go on while this one waits for it."""
+    meter: Any = None
+    """Its meter, where a store of this process remembers it here."""
 
 
 @attrs.define(eq=False)
@@ -136,9 +138,18 @@ class MemoryStore:
 
     def __init__(self, *, slack_ns: int = 50_000_000) -> None:
         self._slack_ns = slack_ns
-        self._meters: dict[str, Meter] = {}
+        self._shared: dict[str, Meter] = {}
+        self._apart: dict[str, Meter] = {}
         self._sweep_at = MOST_METERS
-        self._now = 0
+
+    def take(self, now: int, slots: Iterable[Slot]) -> bool:
+        """Take all slots if they have room: `decide` for one ask, without its reasons."""
+        for slot in slots:
+            if (slot.meter or self.meter(slot, now)).earliest(now, slot.cost) > now:
+                return False
+        for slot in slots:
+            (slot.meter or self.meter(slot, now)).take(now, slot.cost)
+        return True
 
     def decide(self, now: int, asks: Sequence[Ask]) -> list[Verdict]:
         """Take for each ask in turn, if all its slots have room and nobody before it claims one of them.
@@ -146,17 +157,12 @@ class MemoryStore:
         Returns:
             A verdict on each.
         """
-        self._now = now = max(now, self._now)
-        if len(self._meters) > self._sweep_at:
-            self._meters = {key: meter for key, meter in self._meters.items() if not meter.idle(now)}
-            self._sweep_at = max(MOST_METERS, 2 * len(self._meters))
-        return decide(self.meter, now, asks)
+        return decide(lambda slot: slot.meter or self.meter(slot, now), now, asks)
 
     def settle(self, now: int, what: Settlement, slots: Iterable[Slot]) -> None:
         """Tell the meters of these slots something."""
-        self._now = now = max(now, self._now)
         for slot in slots:
-            what(self.meter(slot), slot, now)
+            what(self.meter(slot, now), slot, now)
 
     def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do work at once.
@@ -168,11 +174,17 @@ class MemoryStore:
         done.set_result(work())
         return done
 
-    def meter(self, slot: Slot) -> Meter:
+    def meter(self, slot: Slot, now: int) -> Meter:
         """Return the meter of a slot; a new one is empty."""
-        kept = self._meters.get(slot.key)
+        meters = self._apart if slot.apart else self._shared
+        kept = meters.get(slot.key)
         if kept is None:
-            kept = self._meters[slot.key] = meter_of(slot.rule, self._slack_ns)
+            if len(self._apart) > self._sweep_at:
+                self._apart = {key: meter for key, meter in self._apart.items() if not meter.idle(now)}
+                self._sweep_at = max(MOST_METERS, 2 * len(self._apart))
+            kept = meters[slot.key] = meter_of(slot.rule, self._slack_ns)
         elif kept.rule is not slot.rule and kept.rule != slot.rule:
-            kept.change(slot.rule, self._slack_ns, self._now)
+            kept.change(slot.rule, self._slack_ns, now)
+        if not slot.apart:
+            slot.meter = kept
         return kept
