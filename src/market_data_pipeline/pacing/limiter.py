@@ -15,7 +15,7 @@ from itertools import chain, count
 from operator import attrgetter
 from typing import Final, TypeVarTuple
 
-from market_data_pipeline.clock import SystemClock
+from market_data_pipeline.clock import loop_clock
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import AnyRule
 from market_data_pipeline.errors import ConfigurationError, DeadlineExceeded, Overloaded
@@ -45,7 +45,7 @@ class Limiter:
         account: Whose budget it is, such as "ibkr" or "polygon/3f2a9c".
         rules: The budget; none: everything is allowed until the vendor refuses something.
         store: Where what was used is kept; left out: in this process.
-        clock: The time.
+        clock: The time; left out: that of the loop in which it is used first.
         weight_of: Returns the weight of a tenant's share, above 0; left out: all are alike.
         max_waiters: How many may wait.
         adaptive: Whether refusals shrink the rate for a while.
@@ -71,7 +71,7 @@ class Limiter:
         store = store or MemoryStore()
         self._store: Store = store
         self._here = store if isinstance(store, MemoryStore) else None
-        self._now = (clock or SystemClock()).monotonic_ns
+        self._now: Callable[[], int] = self._find_clock if clock is None else clock.monotonic_ns
         self._max_waiters = max_waiters
         self._queue: FairQueue[Waiter] = FairQueue(weight_of)
         self._parked: dict[str, dict[int, Waiter]] = {}
@@ -82,6 +82,11 @@ class Limiter:
         self._timer: asyncio.TimerHandle | None = None
         self._deciding = False
         self._again = False
+
+    def _find_clock(self) -> int:
+        """Take the time of the loop in which it is used first."""
+        self._now = loop_clock()
+        return self._now()
 
     @property
     def rules(self) -> tuple[AnyRule, ...]:

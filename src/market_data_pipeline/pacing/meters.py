@@ -123,7 +123,7 @@ class _WindowMeter(Plain):
         self._sum = sum(much for _, much in self._log)
 
 
-class _GcraMeter(Plain):
+class GcraMeter(Plain):
     """The theoretical arrival time, in nanoseconds times the rule's limit, so that no rate is rounded."""
 
     __slots__ = ("_burst", "_due", "_limit", "_period", "rule")
@@ -134,29 +134,45 @@ class _GcraMeter(Plain):
         self.change(rule, slack_ns, 0)
 
     def earliest(self, now: int, cost: int) -> int:
+        """Return when what is due before has gone out."""
         due = self._due + (cost - self._burst) * self._period
         return now if due <= now * self._limit else -(-due // self._limit)
 
     def take(self, now: int, cost: int) -> None:
+        """Put off what comes next."""
         start = now * self._limit
         self._due = max(start, self._due) + cost * self._period
 
+    def admit(self, now: int, cost: int) -> bool:
+        """Take `cost` if there is room for it."""
+        now *= self._limit
+        due = (self._due if self._due > now else now) + cost * self._period  # noqa: FURB136 (`max` takes thrice the time)
+        if due - self._burst * self._period > now:
+            return False
+        self._due = due
+        return True
+
     def refund(self, _at: int, cost: int) -> None:
+        """Bring forward what comes next."""
         self._due -= cost * self._period
 
     def idle(self, now: int) -> bool:
+        """Tell whether the whole burst is there again."""
         return self._due <= now * self._limit
 
     def change(self, rule: Gcra, _slack_ns: int, now: int) -> None:
+        """Go on at another rate."""
         self.rule: Gcra = rule
         ahead = max(0, self._due - now * self._limit) if now else 0  # what is not refilled up to now, at the old rate
         self._due = now * rule.limit - (-ahead * rule.period_ns // self._period)
         self._limit, self._period, self._burst = rule.limit, rule.period_ns, rule.burst
 
     def dump(self) -> Any:
+        """Return the theoretical arrival time, as two numbers of 64 bits."""
         return divmod(self._due, self._limit)  # each part fits into 64 bits
 
     def load(self, state: Any) -> None:
+        """Take over a theoretical arrival time."""
         whole, rest = state
         self._due = whole * self._limit + rest
 
@@ -245,7 +261,7 @@ class OpenMeter:
 
 _METERS: Final[dict[str, Any]] = {
     "window": _WindowMeter,
-    "gcra": _GcraMeter,
+    "gcra": GcraMeter,
     "min_gap": _GapMeter,
     "concurrency": OpenMeter,
 }
