@@ -56,6 +56,7 @@ __all__ = [
     "CapacityExceeded",
     "ChannelClosed",
     "ChannelFull",
+    "CircuitBreakerOpen",
     "CompetingSession",
     "ConfigurationError",
     "ConnectionLost",
@@ -296,6 +297,24 @@ class Overloaded(PacingError):
 
 class BudgetUnavailable(PacingError):
     """The store of what was used cannot be read or written, so nothing is allowed."""
+
+
+class CircuitBreakerOpen(MarketDataError):
+    """A call was not made, because too many of its kind failed, a probe is still out, or an operator said so.
+
+    Attributes:
+        provider: Whose breaker it is.
+        operation: The kind of call; empty: all of them.
+        retry_after: Seconds after which a call may be let through; None: not before somebody resets the breaker.
+    """
+
+    def __init__(
+        self, message: str, *, provider: str = "", operation: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.operation = operation
+        self.retry_after = retry_after
 
 
 class ChannelClosed(MarketDataError):

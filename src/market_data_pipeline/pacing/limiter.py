@@ -78,6 +78,7 @@ class Limiter:
         self._parked_count = 0
         self._due: list[tuple[int, str]] = []  # when parked ones may go on: a heap; some entries are out of date
         self._next = NEVER  # when the first of those in line may go on
+        self._rests: dict[str, int] = {}  # the ends of cooldowns, by scope
         self._seq = count()
         self._timer: asyncio.TimerHandle | None = None
         self._deciding = False
@@ -177,10 +178,9 @@ class Limiter:
             cooldown_ns: For how long nothing goes out; at most 15 minutes.
             account_wide: Whether that concerns every operation.
         """
-        *_, everything, operation = grant.slots
-        length = min(cooldown_ns, MAX_COOLDOWN_NS)
+        *_, operation = grant.slots
         self.settle(lambda meter, _slot, now: meter.shrink(now, grant.at), [operation])
-        self.settle(lambda meter, _slot, now: meter.cool(now + length), [everything if account_wide else operation])
+        self.cool(cooldown_ns, scope="" if account_wide else self._routes.scope_of(operation))
 
     def cool(self, cooldown_ns: int, *, scope: str = "") -> None:
         """Let nothing of an operation out for a while; of overlapping cooldowns the later end counts.
@@ -190,7 +190,12 @@ class Limiter:
             scope: The operation; "": all of them.
         """
         length = min(cooldown_ns, MAX_COOLDOWN_NS)
+        self._rests[scope] = max(self._now() + length, self._rests.get(scope, 0))
         self.settle(lambda meter, _slot, now: meter.cool(now + length), [self._routes.scope(scope)])
+
+    def cooldown_ns(self, *, scope: str = "") -> int:
+        """Return for how long a cooldown that was made here still lasts, ns; 0: there is none."""
+        return max(0, self._rests.get(scope, 0) - self._now())
 
     def warm(self, *, scope: str = "") -> None:
         """End a cooldown and lift a shrunk rate: an operator knows better.
@@ -198,6 +203,7 @@ class Limiter:
         Args:
             scope: The operation; "": what concerns all of them.
         """
+        self._rests.pop(scope, None)
         self.settle(lambda meter, _slot, _now: meter.warm(), [self._routes.scope(scope)])
 
     def change(self, rules: Sequence[AnyRule]) -> None:
