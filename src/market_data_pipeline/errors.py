@@ -31,6 +31,7 @@
     ├── OperatorError
     ├── BatcherError
     ├── SinkError                     .transient says whether the same write may succeed later
+    ├── CircuitBreakerOpen            too much failed there, so nothing is asked of it; .retry_after seconds
     ├── ChannelClosed                 nobody receives what is sent
     └── ChannelFull                   there is no room, and what is sent can neither wait nor be dropped
 """
@@ -49,6 +50,7 @@ __all__ = [
     "CapacityExceeded",
     "ChannelClosed",
     "ChannelFull",
+    "CircuitBreakerOpen",
     "CompetingSession",
     "ConfigurationError",
     "ConnectionLost",
@@ -250,6 +252,24 @@ class SinkError(MarketDataError):
     def __init__(self, message: str, *, transient: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+
+
+class CircuitBreakerOpen(MarketDataError):
+    """A call was not made, because too many of its kind failed, a probe is still out, or an operator said so.
+
+    Attributes:
+        provider: Whose breaker it is.
+        operation: The kind of call; empty: all of them.
+        retry_after: Seconds after which a call may be let through; None: not before somebody resets the breaker.
+    """
+
+    def __init__(
+        self, message: str, *, provider: str = "", operation: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.operation = operation
+        self.retry_after = retry_after
 
 
 class ChannelClosed(MarketDataError):
