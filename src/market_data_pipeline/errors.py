@@ -36,6 +36,7 @@
     │   ├── DeadlineExceeded          there is no room before its deadline
     │   ├── Overloaded                too many wait already
     │   └── BudgetUnavailable         what was used cannot be told, so nothing is allowed
+    ├── CircuitBreakerOpen            too much failed there, so nothing is asked of it; .retry_after seconds
     ├── ChannelClosed                 nobody receives what is sent
     └── ChannelFull                   there is no room, and what is sent can neither wait nor be dropped
 """

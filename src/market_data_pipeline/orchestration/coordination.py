@@ -7,14 +7,14 @@ from typing import Any, Final
 
 import attrs
 
+from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy
 from market_data_pipeline.contracts import AnyRule, Clock, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import ConfigurationError
-from market_data_pipeline.orchestration.account import AccountPolicy
-from market_data_pipeline.orchestration.circuit_breaker import BreakerEvent, BreakerPolicy
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.pacing import Store
 from market_data_pipeline.settings import PipelineRuntimeSettings
 from market_data_pipeline.settings.coordination import AccountSettings, BreakerSettings, RuleSettings
+from market_data_pipeline.source.account import AccountPolicy
 
 BASE_WAIT_SEC: Final = 5.0
 """How long a breaker refuses at first, seconds, unless it is to refuse for less at most."""

@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy
 from market_data_pipeline.contracts import AnyRule, Clock
 from market_data_pipeline.errors import ConfigurationError, nearest
-from market_data_pipeline.orchestration.account import AccountPolicy, VendorAccount
-from market_data_pipeline.orchestration.circuit_breaker import BreakerEvent, BreakerPolicy
 from market_data_pipeline.pacing import Budget, CooldownManager, Store, Waits
+from market_data_pipeline.source.account import AccountPolicy, VendorAccount
 
 __all__ = ["CooldownManager", "RateCoordinator"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any, Self
 
 import attrs
 
+from market_data_pipeline.breaking import BreakerEvent
 from market_data_pipeline.channel import Policy
 from market_data_pipeline.model import Bar, Basis, History, Instrument, OptionChain, Quote, TimeLike, Trade
 from market_data_pipeline.operator import SecondBarAggregator
 from market_data_pipeline.orchestration.builder import RuntimeBuilder
+from market_data_pipeline.orchestration.coordination import coordinator_of
+from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.orchestration.providers import Providers, own_provider
 from market_data_pipeline.orchestration.queries import Queries
 from market_data_pipeline.orchestration.registry import SourceRegistry
@@ -31,6 +35,8 @@ from market_data_pipeline.settings import PipelineRuntimeSettings, plugin_policy
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
 
+_log = logging.getLogger("market_data_pipeline.orchestration")
+
 
 class PipelineRuntime:
     """Composes pipelines and streams out of installed plugins.
@@ -43,6 +49,7 @@ class PipelineRuntime:
         data_dir: Where the sink `store` writes.
         registry: Source classes by name, for programs that register their own.
         service: Runs the pipelines.
+        coordinator: The accounts at vendors: who waits for what, and which breakers are open.
     """
 
     def __init__(
@@ -71,7 +78,11 @@ class PipelineRuntime:
         self.data_dir: Path = self.settings.data_directory
         self._host = host or PluginHost(policy=plugin_policy(self.settings.plugins))
         self.registry: SourceRegistry = SourceRegistry(self._host)
-        self._pool = ProviderPool(services or ServiceFactory(), self._tell)
+        services = services or ServiceFactory()
+        self.coordinator: RateCoordinator = coordinator_of(
+            self.settings, clock=services.clock, seed=services.seed, on_breaker=self._breaker_changed
+        )
+        self._pool = ProviderPool(attrs.evolve(services, accounts=self.coordinator), self._tell)
         self._builder = RuntimeBuilder(self.settings, self.registry, host=self._host, pool=self._pool)
         self._providers = Providers(self.settings, self._builder.find_source)
         self._since: int | None = None
@@ -133,6 +144,10 @@ class PipelineRuntime:
         """Tell loaded plugins what happens, until all has ended."""
         if self._events is not None:
             await self._events.run()
+
+    def _breaker_changed(self, event: BreakerEvent) -> None:
+        if event.kind != "rejected":
+            _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, event.kind, event.reason)
 
     def _tell(self, subject: Subject, name: str, state: LifecycleState, reason: str = "") -> None:
         if self._events is not None:
@@ -366,6 +381,7 @@ class PipelineRuntime:
             since=self._since,
             plugins={record.name: record.state for record in self._host.records()},
             providers=self._pool.status(),
+            accounts=tuple(account.status() for account in self.coordinator.accounts()),
             streams=self._streams.look(),
             pipelines=self.service.look(),
             errors=self.service.errors(),

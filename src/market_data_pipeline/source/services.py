@@ -71,7 +71,7 @@ class LocalAccounts:
 
     def account(self, provider: str, *, credential: str, rules: Sequence[AnyRule]) -> Account:
         """Return the account of a credential, the same for all who have that one."""
-        from market_data_pipeline.orchestration.account import VendorAccount
+        from market_data_pipeline.source.account import VendorAccount
 
         key = provider, credential
         if key not in self._made:

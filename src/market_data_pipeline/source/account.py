@@ -10,11 +10,11 @@ from typing import Final
 
 import attrs
 
+from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy, BreakerStatus, CircuitBreaker
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule
 from market_data_pipeline.errors import BudgetExhausted, CapacityExceeded, PluginContractError, RateLimited
-from market_data_pipeline.orchestration.circuit_breaker import BreakerEvent, BreakerPolicy, CircuitBreaker
-from market_data_pipeline.pacing import Grant, Limiter, RetryBudget, Store
+from market_data_pipeline.pacing import Grant, Limiter, RetryBudget, Store, Waits
 from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS
 from market_data_pipeline.pacing.routes import NO_KEYS
 from market_data_pipeline.source.patience import waiting_for_budget
@@ -45,6 +45,20 @@ class AccountPolicy:
     """The weights of tenants; 1.0 unless named."""
     max_waiters: int = 10_000
     """How many requests may wait."""
+
+
+@attrs.frozen(kw_only=True)
+class AccountStatus:
+    """A look at one account."""
+
+    name: str
+    """The provider, and a hash of the credential where there are several."""
+    in_flight: int
+    """Requests that are out or wait."""
+    waits: tuple[Waits, ...]
+    """Who waits for leave to ask, by arrival."""
+    breakers: tuple[BreakerStatus, ...]
+    """Those of the operations that were called, by name."""
 
 
 class VendorAccount:
@@ -191,6 +205,15 @@ class VendorAccount:
     def breakers(self) -> tuple[CircuitBreaker, ...]:
         """Return the breakers of the operations that were called, by name."""
         return tuple(breaker for _, breaker in sorted(self._breakers.items()) if breaker)
+
+    def status(self) -> AccountStatus:
+        """Return a look at it."""
+        return AccountStatus(
+            name=self.name,
+            in_flight=self.retries.calls,
+            waits=self.limiter.explain(),
+            breakers=tuple(breaker.status() for breaker in self.breakers()),
+        )
 
     def _note(self, operation: str, grant: Grant, error: BaseException | None) -> None:
         """Learn from how a request ended."""
