@@ -162,7 +162,7 @@ class MemoryStore:
     def settle(self, now: int, what: Settlement, slots: Iterable[Slot]) -> None:
         """Tell the meters of these slots something."""
         for slot in slots:
-            what(self.meter(slot, now), slot, now)
+            what(self._find(slot, now), slot, now)
 
     def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do work at once.
@@ -175,16 +175,21 @@ class MemoryStore:
         return done
 
     def meter(self, slot: Slot, now: int) -> Meter:
-        """Return the meter of a slot; a new one is empty."""
-        meters = self._apart if slot.apart else self._shared
-        kept = meters.get(slot.key)
-        if kept is None:
-            if len(self._apart) > self._sweep_at:
-                self._apart = {key: meter for key, meter in self._apart.items() if not meter.idle(now)}
-                self._sweep_at = max(MOST_METERS, 2 * len(self._apart))
-            kept = meters[slot.key] = meter_of(slot.rule, self._slack_ns)
-        elif kept.rule is not slot.rule and kept.rule != slot.rule:
+        """Return the meter of a slot, under its rule from now on; a new one is empty."""
+        kept = self._find(slot, now)
+        if kept.rule is not slot.rule and kept.rule != slot.rule:
             kept.change(slot.rule, self._slack_ns, now)
         if not slot.apart:
             slot.meter = kept
+        return kept
+
+    def _find(self, slot: Slot, now: int) -> Meter:
+        """Return the meter of a slot, under whichever rule: what was taken before a change is given back after it."""
+        if len(self._apart) > self._sweep_at:
+            self._apart = {key: meter for key, meter in self._apart.items() if not meter.idle(now)}
+            self._sweep_at = max(MOST_METERS, 2 * len(self._apart))
+        meters = self._apart if slot.apart else self._shared
+        kept = meters.get(slot.key)
+        if kept is None:
+            kept = meters[slot.key] = meter_of(slot.rule, self._slack_ns)
         return kept
