@@ -1,5 +1,7 @@
 """The meters one by one, on plain numbers as times."""
 
+from itertools import pairwise
+
 import pytest
 
 from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
@@ -282,7 +284,7 @@ def test_the_rate_recovers_in_equal_steps_up_to_what_is_declared_and_no_further(
     for second in range(1, int(RECOVERY_SEC)):
         meter.take(now + second * SECOND_NS, 1)
         rates.append(meter.rate)
-    steps = [after - before for before, after in zip(rates, rates[1:], strict=False) if after]
+    steps = [after - before for before, after in pairwise(rates) if after]
     assert steps == pytest.approx([steps[0]] * len(steps))
     assert max(rates) < F.declared
     assert rates[-1] == 0.0

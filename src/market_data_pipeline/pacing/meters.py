@@ -19,7 +19,7 @@ ENTRIES: Final = 1_024
 """What a window remembers at most: larger limits are kept in as many steps, each counted as late as its latest call."""
 
 RUN_NS: Final = 10_000_000
-"""How long an even rate tells the calls of a run apart from those before it: a refund comes at once, or changes nothing."""
+"""How long calls of an even rate are taken for one run: a refund comes within it, or changes nothing."""
 
 
 class Meter(Protocol):

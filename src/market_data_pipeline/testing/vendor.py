@@ -1,4 +1,4 @@
-"""A vendor to try a budget on: it counts what arrives by its own clock, refuses what breaks a rule, and bans who goes on.
+"""A vendor to try a budget on: it counts what arrives by its own clock, refuses what breaks a rule, bans who goes on.
 
 It shares the rules with the limiter, as data, and none of its code: it looks at all that has arrived, each time anew.
 """
