@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
-__all__ = ["SystemClock"]
+__all__ = ["SystemClock", "loop_clock"]
 
 
 class SystemClock:
@@ -31,3 +32,13 @@ class SystemClock:
             await asyncio.sleep(max(0, monotonic_ns - self.monotonic_ns()) / 1e9)
             if self.monotonic_ns() >= monotonic_ns:  # a loop may wake a sleeper within its clock's resolution too early
                 return
+
+
+def loop_clock() -> Callable[[], int]:
+    """Return what tells the time of the running loop, int ns, as fast as it can; for as long as that loop runs."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    if type(loop).time is asyncio.BaseEventLoop.time:
+        return time.monotonic_ns
+    return lambda: int(loop.time() * 1e9)

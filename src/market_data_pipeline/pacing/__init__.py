@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from market_data_pipeline.pacing.cooldown import CooldownManager
 from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.limiter import Limiter
+from market_data_pipeline.pacing.pacer import Budget, Pacer
+from market_data_pipeline.pacing.retries import RetryBudget
 from market_data_pipeline.pacing.store import MemoryStore, Store
 from market_data_pipeline.pacing.waiter import Waits
 
-__all__ = ["Grant", "Limiter", "MemoryStore", "Store", "Waits"]
+__all__ = ["Budget", "CooldownManager", "Grant", "Limiter", "MemoryStore", "Pacer", "RetryBudget", "Store", "Waits"]

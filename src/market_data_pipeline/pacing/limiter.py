@@ -15,7 +15,7 @@ from itertools import chain, count
 from operator import attrgetter
 from typing import Final, TypeVarTuple
 
-from market_data_pipeline.clock import SystemClock
+from market_data_pipeline.clock import loop_clock
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import AnyRule
 from market_data_pipeline.errors import ConfigurationError, DeadlineExceeded, Overloaded
@@ -33,6 +33,9 @@ MAX_WAITERS: Final = 10_000
 LOOK_NS: Final = 100_000_000
 """How often a shared store is asked whether another process gave back what somebody here waits for."""
 
+MOVES: Final = 4
+"""How often a call changes the meter that it waits apart for; then it stays in line, so that its claims hold."""
+
 Ts = TypeVarTuple("Ts")
 
 _log = logging.getLogger("market_data_pipeline.pacing")
@@ -45,7 +48,7 @@ class Limiter:
         account: Whose budget it is, such as "ibkr" or "polygon/3f2a9c".
         rules: The budget; none: everything is allowed until the vendor refuses something.
         store: Where what was used is kept; left out: in this process.
-        clock: The time.
+        clock: The time; left out: that of the loop in which it is used first.
         weight_of: Returns the weight of a tenant's share, above 0; left out: all are alike.
         max_waiters: How many may wait.
         adaptive: Whether refusals shrink the rate for a while.
@@ -71,7 +74,7 @@ class Limiter:
         store = store or MemoryStore()
         self._store: Store = store
         self._here = store if isinstance(store, MemoryStore) else None
-        self._now = (clock or SystemClock()).monotonic_ns
+        self._now: Callable[[], int] = self._find_clock if clock is None else clock.monotonic_ns
         self._max_waiters = max_waiters
         self._queue: FairQueue[Waiter] = FairQueue(weight_of)
         self._parked: dict[str, dict[int, Waiter]] = {}
@@ -82,6 +85,11 @@ class Limiter:
         self._timer: asyncio.TimerHandle | None = None
         self._deciding = False
         self._again = False
+
+    def _find_clock(self) -> int:
+        """Take the time of the loop in which it is used first."""
+        self._now = loop_clock()
+        return self._now()
 
     @property
     def rules(self) -> tuple[AnyRule, ...]:
@@ -120,13 +128,13 @@ class Limiter:
 
         Raises:
             BudgetExhausted: There is no room now, and it is not patient.
-            DeadlineExceeded: There is no room before the deadline; nothing was taken.
+            DeadlineExceeded: There is no room before the deadline, as far as can be told now; nothing was taken.
             Overloaded: Too many wait.
             BudgetUnavailable: The store fails; nothing is allowed.
             ConfigurationError: The call does not fit the rules, whatever the time.
         """
         slots = self._routes.call(operation, cost, keys)
-        if (grant := self._take_now(slots)) is not None:
+        if (deadline is None or deadline >= self._now()) and (grant := self._take_now(slots)) is not None:
             return grant
         return await self._wait(
             slots, operation, keys, cost=cost, tenant=tenant, priority=priority, deadline=deadline, patient=patient
@@ -209,7 +217,8 @@ class Limiter:
                 waiter.slots = self._routes.again(waiter.slots, waiter.lane, waiter.cost, waiter.keys)
             except ConfigurationError as error:
                 self._queue.leave(waiter)
-                waiter.answer.set_exception(error)
+                if not waiter.answer.done():
+                    waiter.answer.set_exception(error)
         self._dispatch()
 
     def explain(self) -> tuple[Waits, ...]:
@@ -262,11 +271,19 @@ class Limiter:
 
         Raises:
             Overloaded: Too many wait.
+            DeadlineExceeded: It is over already.
             PacingError: The answer is no.
         """
         if self.waiting >= self._max_waiters:
             raise Overloaded(
                 f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",
+                account=self.account,
+                operation=lane,
+            )
+        now = self._now()
+        if deadline is not None and deadline < now:
+            raise DeadlineExceeded(
+                f"{self.account}: {lane} is not called: its deadline was {(now - deadline) / 1e9:.3g} s ago",
                 account=self.account,
                 operation=lane,
             )
@@ -279,7 +296,7 @@ class Limiter:
             priority=priority,
             deadline=deadline,
             patient=patient,
-            since=self._now(),
+            since=now,
             seq=next(self._seq),
             answer=asyncio.get_running_loop().create_future(),
         )
@@ -287,12 +304,13 @@ class Limiter:
             waiter.alarm = _call_at(deadline, self._expire, waiter)
         try:
             if first := self._behind(slots):
-                waiter.verdict = first.verdict
                 self._park(waiter, first.parked or "", NEVER)
             else:
                 first = self._queue.push(waiter)
-            if first is not waiter and (error := waiter.refusal(self.account, waiter.since)):
-                waiter.answer.set_exception(error)
+            if first is not waiter:
+                waiter.verdict = first.verdict
+                if error := waiter.refusal(self.account, waiter.since):
+                    waiter.answer.set_exception(error)
             self._dispatch()
             return await waiter.answer
         except BaseException:
@@ -385,16 +403,18 @@ class Limiter:
             waiter.verdict = verdict
             if verdict.at is not None:
                 grant = Grant(self.settle, waiter.slots, verdict.at)
-                self._queue.charge(waiter)
                 if waiter.answer.done():
                     grant.refund()  # it was cancelled while the store decided
                 else:
+                    self._queue.charge(waiter)
                     waiter.answer.set_result(grant)
             elif waiter.answer.done():
                 pass
             elif error := waiter.refusal(self.account, now):
                 waiter.answer.set_exception(error)
-            elif verdict.slot is not None and verdict.slot.apart:
+            elif verdict.slot is not None and verdict.slot.apart and waiter.moves < MOVES:
+                waiter.moves += waiter.beside not in {verdict.slot.key, None}
+                waiter.beside = verdict.slot.key
                 self._queue.leave(waiter)
                 self._park(waiter, verdict.slot.key, verdict.until)
                 progress = True

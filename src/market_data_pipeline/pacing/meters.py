@@ -126,7 +126,7 @@ class _WindowMeter(Plain):
         self._sum = sum(much for _, much, _ in self._log)
 
 
-class _GcraMeter(Plain):
+class GcraMeter(Plain):
     """The theoretical arrival time, in nanoseconds times the rule's limit, so that no rate is rounded."""
 
     __slots__ = ("_began", "_burst", "_due", "_last", "_limit", "_period", "_run", "rule")
@@ -138,10 +138,12 @@ class _GcraMeter(Plain):
         self._began = 0
 
     def earliest(self, now: int, cost: int) -> int:
+        """Return when what is due before has gone out."""
         due = self._due + (cost - self._burst) * self._period
         return now if due <= now * self._limit else -(-due // self._limit)
 
     def take(self, now: int, cost: int) -> None:
+        """Put off what comes next."""
         start = now * self._limit
         self._due = max(start, self._due) + cost * self._period
         if now - self._began > RUN_NS:
@@ -149,7 +151,17 @@ class _GcraMeter(Plain):
         self._last = now
         self._run += cost
 
+    def admit(self, now: int, cost: int) -> bool:
+        """Take `cost` if there is room for it."""
+        now *= self._limit
+        due = (self._due if self._due > now else now) + cost * self._period  # noqa: FURB136 (`max` takes thrice the time)
+        if due - self._burst * self._period > now:
+            return False
+        self._due = due
+        return True
+
     def refund(self, at: int, cost: int) -> None:
+        """Bring forward what comes next, as far as what came later allows."""
         if at < self._began:
             return
         self._run -= cost
@@ -158,9 +170,11 @@ class _GcraMeter(Plain):
         self._due = max(self._due - cost * self._period, rest)
 
     def idle(self, now: int) -> bool:
+        """Tell whether the whole burst is there again."""
         return self._due <= now * self._limit
 
     def change(self, rule: Gcra, _slack_ns: int, now: int) -> None:
+        """Go on at another rate."""
         self.rule: Gcra = rule
         ahead = max(0, self._due - now * self._limit)  # what is not refilled up to now, at the old rate
         self._due = now * rule.limit - (-ahead * rule.period_ns // self._period)
@@ -170,9 +184,11 @@ class _GcraMeter(Plain):
         self._run = 0  # what they cost
 
     def dump(self) -> Any:
-        return *divmod(self._due, self._limit), self._began, self._last, self._run  # each part fits into 64 bits
+        """Return the theoretical arrival time as two numbers of 64 bits, and what may be refunded."""
+        return *divmod(self._due, self._limit), self._began, self._last, self._run
 
     def load(self, state: Any) -> None:
+        """Take over what another one has dumped."""
         whole, rest, self._began, self._last, self._run = state
         self._due = whole * self._limit + rest
 
@@ -261,7 +277,7 @@ class OpenMeter:
 
 _METERS: Final[dict[str, Any]] = {
     "window": _WindowMeter,
-    "gcra": _GcraMeter,
+    "gcra": GcraMeter,
     "min_gap": _GapMeter,
     "concurrency": OpenMeter,
 }
