@@ -268,7 +268,7 @@ class OpenMeter:
 
     def dump(self) -> Any:
         """Return who holds how much."""
-        return self.holders
+        return dict(self.holders)
 
     def load(self, state: Any) -> None:
         """Take over who holds how much."""
