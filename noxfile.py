@@ -55,7 +55,8 @@ EDITABLE = [word for member in (".", *PLUGINS) for word in ("-e", member)]
 PACKAGES = ["market_data_pipeline", *(path.removeprefix("plugins/").replace("-", "_") for path in PLUGINS)]
 
 COVERED = [
-    f"src/market_data_pipeline/{room}" for room in ("channel.py", "contracts/*", "errors.py", "model/*", "plugins/*")
+    f"src/market_data_pipeline/{room}"
+    for room in ("channel.py", "contracts/*", "errors.py", "model/*", "pacing/*", "plugins/*")
 ]
 """What every other room stands on: no branch of it goes untested."""
 

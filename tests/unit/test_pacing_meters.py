@@ -87,6 +87,13 @@ def test_a_refund_of_what_a_window_no_longer_remembers_changes_nothing(limit):
     assert meter.earliest(100_002, 1) == 200_001
 
 
+def test_a_refund_of_all_that_a_window_remembered_is_one():
+    meter = taken(W, 10)
+    assert meter.earliest(200, 3) == 200
+    meter.refund(10, 1)
+    assert meter.dump() == []
+
+
 def test_an_even_rate_allows_its_burst_and_then_one_by_one():
     """RC-2."""
     meter = taken(G, 1_000, 1_000)

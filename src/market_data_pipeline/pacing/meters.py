@@ -103,10 +103,9 @@ class _WindowMeter(Plain):
 
     def refund(self, at: int, cost: int) -> None:
         for back, (when, much, began) in enumerate(reversed(self._log), 1):
-            if began <= at:
-                if at <= when:  # else it is no longer remembered
-                    self._log[-back] = when, much - cost, began
-                    self._sum -= cost
+            if began <= at:  # else it came later: where all did, nothing of that time is remembered
+                self._log[-back] = when, much - cost, began
+                self._sum -= cost
                 return
 
     def idle(self, now: int) -> bool:
