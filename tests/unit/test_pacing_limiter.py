@@ -12,6 +12,7 @@ from market_data_pipeline.errors import (
     BudgetUnavailable,
     ConfigurationError,
     DeadlineExceeded,
+    MarketDataError,
     Overloaded,
 )
 from market_data_pipeline.pacing import Limiter, MemoryStore
@@ -46,7 +47,7 @@ async def times(limiter, loop, *calls):
     async def one(operation, more):
         try:
             await limiter.acquire(operation, **more)
-        except Exception as error:
+        except MarketDataError as error:
             return type(error)
         return round(loop.time(), 3)
 

@@ -274,19 +274,8 @@ class Limiter:
             DeadlineExceeded: It is over already.
             PacingError: The answer is no.
         """
-        if self.waiting >= self._max_waiters:
-            raise Overloaded(
-                f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",
-                account=self.account,
-                operation=lane,
-            )
         now = self._now()
-        if deadline is not None and deadline < now:
-            raise DeadlineExceeded(
-                f"{self.account}: {lane} is not called: its deadline was {(now - deadline) / 1e9:.3g} s ago",
-                account=self.account,
-                operation=lane,
-            )
+        self._admit(lane, now, deadline)
         waiter = Waiter(
             slots=slots,
             lane=lane,
@@ -322,6 +311,26 @@ class Limiter:
                 waiter.alarm.cancel()
             if self._leave(waiter):
                 self._dispatch()
+
+    def _admit(self, lane: str, now: int, deadline: int | None) -> None:
+        """Let nobody stand in line for whom it is no use.
+
+        Raises:
+            Overloaded: Too many wait.
+            DeadlineExceeded: It is over already.
+        """
+        if self.waiting >= self._max_waiters:
+            raise Overloaded(
+                f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",
+                account=self.account,
+                operation=lane,
+            )
+        if deadline is not None and deadline < now:
+            raise DeadlineExceeded(
+                f"{self.account}: {lane} is not called: its deadline was {(now - deadline) / 1e9:.3g} s ago",
+                account=self.account,
+                operation=lane,
+            )
 
     def _behind(self, slots: Iterable[Slot]) -> Waiter | None:
         """Return the first of those who wait apart for a meter of these slots: nobody goes before it."""
