@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from market_data_pipeline.testing.samples import sample_stream
     from market_data_pipeline.testing.services import FakeServices
     from market_data_pipeline.testing.simloop import DeadlockError, SimLoop, simulate
+    from market_data_pipeline.testing.vendor import Arrival, FakeVendor
 
 __all__ = [
     "RULES",
+    "Arrival",
     "DeadlockError",
     "FakeServices",
+    "FakeVendor",
     "HistoricalConformance",
     "OperatorConformance",
     "OptionsConformance",
@@ -54,6 +57,7 @@ _MODULES: Final = {
     "samples": ("sample_stream",),
     "services": ("FakeServices",),
     "simloop": ("DeadlockError", "SimLoop", "simulate"),
+    "vendor": ("Arrival", "FakeVendor"),
 }
 _HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
