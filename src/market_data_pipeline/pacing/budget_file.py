@@ -195,7 +195,7 @@ def _code(error: sqlite3.Error) -> int:
 
 def _node(path: Path) -> tuple[int, int]:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except FileNotFoundError:
         return 0, 0
     return found.st_dev, found.st_ino

@@ -65,7 +65,7 @@ class SqliteStore:
     """
 
     inline: bool = False
-    depth: int = 16
+    depth: int = 32
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class SqliteStore:
         self._found = _Found(self._find)  # in this transaction
         self._dirty: set[Slot] = set()  # what this transaction has changed
         self._owed: list[tuple[Settlement, tuple[Slot, ...]]] = []
-        self._paid = 0  # how much of it this transaction has told
+        self._told: list[tuple[Settlement, tuple[Slot, ...]]] = []  # what of it this transaction has told
         self._inside = 0  # the thread that is in a transaction
         self._gate = Lock()
         self._batches: dict[asyncio.AbstractEventLoop, list[tuple[Callable[[], Any], asyncio.Future[Any]]]] = {}
@@ -202,7 +202,7 @@ class SqliteStore:
         self._dirty.clear()
         # Read while the file is locked: no process that took before this one can have read a later time.
         self._time = self._file.time.at(max(now, self._clock.monotonic_ns()))
-        self._paid, self._inside = 0, get_ident()
+        self._inside = get_ident()
         try:
             self._pay()
             done = work()
@@ -216,9 +216,12 @@ class SqliteStore:
         except BaseException:
             self._file.close()
             raise
+        else:
+            self._told.clear()
         finally:
             self._inside = 0
-        self._owed.clear()
+            self._owed[:0] = self._told
+            self._told.clear()
         return done
 
     def _decide(self, asks: Sequence[Ask]) -> list[Verdict]:
@@ -232,11 +235,14 @@ class SqliteStore:
 
     def _pay(self) -> None:
         """Tell meters what they are owed."""
-        for what, slots in self._owed[self._paid :]:
-            for slot in slots:
-                what(self._found[slot], slot, self._time.now)
+        while self._owed:
+            what, slots = self._owed[0]
+            meters = [self._found[slot] for slot in slots]
+            del self._owed[0]  # one that raises is not told again
+            for meter, slot in zip(meters, slots, strict=True):
+                what(meter, slot, self._time.now)
             self._dirty.update(slots)
-            self._paid += 1
+            self._told.append((what, slots))
 
     def _find(self, slot: Slot) -> Meter:
         """Return the meter of a slot as it is now."""
