@@ -9,7 +9,7 @@ import pytest
 
 from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import BudgetUnavailable
-from market_data_pipeline.pacing import Limiter, SqliteStore
+from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore
 from market_data_pipeline.pacing.budget_file import VERSION
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.routes import Routes
@@ -224,6 +224,16 @@ def test_other_numbers_of_a_rule_take_over_what_was_taken(store_of, machine):
     store.close()
     stricter = Window(name=WINDOW.name, limit=1, period_ns=DAY)
     assert take(store_of(), slots_of(stricter)).until == machine.now + DAY
+
+
+def test_another_rate_takes_over_what_was_taken_as_in_memory(store_of, machine):
+    """RC-14: what is not refilled yet is refilled at the other rate, over a restart too."""
+    before = Gcra(name="rate", limit=1, period_ns=600 * SECOND_NS, burst=2)
+    after = Gcra(name="rate", limit=3, period_ns=60 * SECOND_NS, burst=2)
+    store, memory = store_of(), MemoryStore(slack_ns=0)
+    for _ in range(2):
+        assert take(store, slots_of(before)).at == take(memory, slots_of(before), machine.now).at == machine.now
+    assert take(store_of(), slots_of(after)).until == take(memory, slots_of(after), machine.now).until
 
 
 def test_a_rule_of_another_kind_under_the_same_name_begins_anew(store_of):
