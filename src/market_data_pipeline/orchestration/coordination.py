@@ -11,13 +11,16 @@ from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy
 from market_data_pipeline.contracts import AnyRule, Clock, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
-from market_data_pipeline.pacing import Store
+from market_data_pipeline.pacing import MemoryStore, SqliteStore, Store
 from market_data_pipeline.settings import PipelineRuntimeSettings
 from market_data_pipeline.settings.coordination import AccountSettings, BreakerSettings, RuleSettings
 from market_data_pipeline.source.account import AccountPolicy
 
 BASE_WAIT_SEC: Final = 5.0
 """How long a breaker refuses at first, seconds, unless it is to refuse for less at most."""
+
+STORE: Final = "state/budgets.sqlite"
+"""Where in the data directory the processes of a host share what they used."""
 
 RULES: Final[dict[str, type[Any]]] = {"window": Window, "gcra": Gcra, "concurrency": Concurrency, "min_gap": MinGap}
 
@@ -35,7 +38,6 @@ TIMES: Final = {
 def coordinator_of(
     settings: PipelineRuntimeSettings,
     *,
-    store: Store | None = None,
     clock: Clock | None = None,
     seed: int | None = None,
     on_breaker: Callable[[BreakerEvent], None] | None = None,
@@ -60,7 +62,19 @@ def coordinator_of(
         name: _policy(settings, usual, given.providers.get(name, AccountSettings()), name)
         for name in ["", *given.providers]
     }
-    return RateCoordinator(policies=policies, rules=rules, store=store, clock=clock, seed=seed, on_breaker=on_breaker)
+    return RateCoordinator(
+        policies=policies, rules=rules, store=_store(settings, clock), clock=clock, seed=seed, on_breaker=on_breaker
+    )
+
+
+def _store(settings: PipelineRuntimeSettings, clock: Clock | None) -> Store:
+    """Return the store of what was used; a file of it is made when a provider with rules is called first."""
+    given = settings.coordination
+    slack_ns = round(given.jitter_allowance_ms * 1e6)
+    if given.store == "memory":
+        return MemoryStore(slack_ns=slack_ns)
+    path = settings.data_directory / STORE
+    return SqliteStore(path, slack_ns=slack_ns, lock_timeout=given.lock_timeout_sec, clock=clock)
 
 
 def rules_of(

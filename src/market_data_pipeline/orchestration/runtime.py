@@ -141,9 +141,10 @@ class PipelineRuntime:
             self._events.close()
 
     async def _tell_plugins(self) -> None:
-        """Tell loaded plugins what happens, until all has ended."""
+        """Tell loaded plugins what happens, until all has ended; then nobody holds anything at a vendor."""
         if self._events is not None:
             await self._events.run()
+        await self.coordinator.close()
 
     def _breaker_changed(self, event: BreakerEvent) -> None:
         if event.kind != "rejected":

@@ -142,6 +142,7 @@ class BudgetFile:
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._connection = database = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
