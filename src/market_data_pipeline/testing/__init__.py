@@ -5,6 +5,7 @@ Everything here is imported on first use. The suites need pytest, which the extr
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -68,7 +69,8 @@ def _load(module: str) -> Any:
             raise ImportError(
                 "the conformance suites need pytest: pip install 'market-data-pipeline[testing]'"
             ) from error
-        pytest.register_assert_rewrite(path)
+        if path not in sys.modules:  # who imported it by itself did not ask for that
+            pytest.register_assert_rewrite(path)
     return import_module(path)
 
 
