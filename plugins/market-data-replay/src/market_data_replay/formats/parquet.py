@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,7 +17,7 @@ from market_data_pipeline.errors import InvalidRequest, MalformedMessage
 from market_data_pipeline.model import Batch, Kind, Row
 from market_data_pipeline.model.arrow import kind_of
 from market_data_replay.formats.contract import BEGINNING, Chunk, Finding, Mixed, Query, Tally
-from market_data_replay.formats.record import mix, read_batches, to_chunk
+from market_data_replay.formats.record import chosen, read_batches
 
 _TEXTS = ["symbol", "provider", "mode", "side", "conditions", "basis"]
 _BUFFER = 1 << 16
@@ -53,11 +54,11 @@ class ParquetRun:
                 first = 0
                 total = sum(file.metadata.row_group(group).num_rows for group in self.groups)
                 for data in file.iter_batches(rows, row_groups=self.groups, columns=self.columns, use_threads=False):
-                    placed = []
-                    for number, batch in self._batches(data, first, tally):
-                        if (chosen := to_chunk(batch, self.query, tally, stamped=stamped)) is not None:
-                            placed.append((chosen[0], number + chosen[1]))
-                    if (chunk := mix(placed)) is not None:
+                    batches = (
+                        (batch, np.arange(number, number + len(batch)), stamped)
+                        for number, batch in self._batches(data, first, tally)
+                    )
+                    if (chunk := chosen(batches, self.query, tally)) is not None:
                         yield chunk
                     first += data.num_rows
                     tally.read += self.size * data.num_rows // total

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import IO, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +14,29 @@ from market_data_pipeline.model.arrow import from_arrow
 from market_data_pipeline.model.columns import Columns, join
 from market_data_replay.formats.contract import TRIED, UNSTAMPED, Array, Chunk, Mixed, Query, Tally, good_parts
 
+T = TypeVar("T")
+Read = tuple[Batch[Row], Array, bool]
+"""A batch, where its rows stand in their file, and whether the file keeps their epoch and ordinal."""
 Placed = tuple[Chunk, Array]
 """A chunk, and where its rows stand in their file."""
+
+
+def counted(blocks: Iterable[T], file: IO[bytes], tally: Tally) -> Generator[T]:
+    """Yield what is made of a file, and count what of it was read when the next is asked for."""
+    done = 0
+    for block in blocks:
+        yield block
+        tally.read += file.tell() - done
+        done = file.tell()
+
+
+def chosen(batches: Iterable[Read], query: Query, tally: Tally) -> Chunk | Mixed | None:
+    """Return the rows of the query in some batches of one file, in the file's order; None if there are none."""
+    placed: list[Placed] = []
+    for batch, places, stamped in batches:
+        if (found := to_chunk(batch, query, tally, stamped=stamped)) is not None:
+            placed.append((found[0], places[found[1]]))
+    return mix(placed)
 
 
 def read_batches(
