@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from market_data_pipeline.laziness import lazy
 
 if TYPE_CHECKING:
     from market_data_pipeline.testing.conformance import (
@@ -56,13 +59,11 @@ _MODULES: Final = {
     "services": ("FakeServices",),
     "simloop": ("DeadlockError", "SimLoop", "simulate"),
 }
-_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def _load(module: str) -> Any:
+def _load(path: str) -> ModuleType:
     """Import a module of this room; pytest shows the values in failed assertions of the suites, told in time."""
-    path = f"{__name__}.{module}"
-    if module == "conformance":
+    if path == f"{__name__}.conformance":
         try:
             import pytest
         except ImportError as error:
@@ -75,11 +76,7 @@ def _load(module: str) -> Any:
 
 
 if not TYPE_CHECKING:  # pragma: no branch - a checker would take every misspelt name for one that exists
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(_load(_HOME[name]), name)
+    __getattr__ = lazy(__name__, _MODULES, _load)
 
 
 def __dir__() -> list[str]:
