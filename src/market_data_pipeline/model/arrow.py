@@ -248,7 +248,10 @@ def from_arrow(data: pa.RecordBatch, *, source: str, epoch: int = 0, row: int = 
     epochs = reader.numbers("epoch") if "epoch" in data.schema.names else np.full(data.num_rows, epoch)
     (providers, provider_words), (modes, mode_words) = reader.text("provider"), reader.text("mode")
     columns = Columns(arrays, words)
-    changes = np.any([values[1:] != values[:-1] for values in (epochs, providers, modes)], axis=0)
+    changes = epochs[1:] != epochs[:-1]
+    for codes, texts in (providers, provider_words), (modes, mode_words):
+        if len(texts) > 1:
+            changes |= codes[1:] != codes[:-1]
     cuts = [0, *(np.flatnonzero(changes) + 1).tolist(), data.num_rows]
     batches: list[Batch[Row]] = []
     for start, stop in pairwise(cuts):
@@ -291,12 +294,15 @@ class _Reader:
     def text(self, name: str) -> tuple[Array, tuple[str | None, ...]]:
         """Return codes and words."""
         column: Any = self._column(name)
+        if column.null_count:
+            self._check(name, optional=name in {"trade_id", "side", "conditions"})
+        if column.null_count == len(column):
+            return np.zeros(len(column), "i4"), (None,)
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
         # By way of numpy a list of texts takes a tenth of the time.
         codes, words = column.indices, column.dictionary.to_numpy(zero_copy_only=False).tolist()
         if column.null_count:
-            self._check(name, optional=name in {"trade_id", "side", "conditions"})
             codes = codes.fill_null(len(words))
             words.append(None)
         return codes.to_numpy(), tuple(words)

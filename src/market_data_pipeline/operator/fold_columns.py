@@ -81,7 +81,7 @@ class ColumnFold:
             rows, bucket = take(rows, in_time), bucket[in_time]
         if len(bucket):
             self._adopt(batch.columns.words["symbol"])
-            rows["symbol"] = self._codes[rows["symbol"]]
+            rows["symbol"] = self._codes.take(rows["symbol"])
             self._open = self._merge(rows, self._slots(rows, bucket), self._number(batch.origin))
         return len(bucket)
 
@@ -143,12 +143,12 @@ class ColumnFold:
         first, last = _first_and_last(slots, count, old, rows["ts_event"])
         used = np.flatnonzero(first >= 0)
         first, last = first[used], last[used]
-        opened, closed = first < known, last < known
+        opened, closed = np.flatnonzero(first < known), np.flatnonzero(last < known)
 
-        def pick(name: str, values: Array, index: Array, is_old: Array) -> Array:
-            """Take from the rows, or from the bars where the index is one of theirs."""
+        def pick(name: str, values: Array, index: Array, of_old: Array) -> Array:
+            """Take from the rows, and at `of_old` from the bars, where the index is one of theirs."""
             picked = values.take(index - known, mode="clip").astype(old[name].dtype, copy=False)
-            picked[is_old] = old[name][index[is_old]]
+            picked[of_old] = old[name][index[of_old]]
             return picked
 
         def gather(name: str, ufunc: np.ufunc, fill: int) -> Array:
@@ -158,18 +158,20 @@ class ColumnFold:
                 ufunc.at(values, of_rows, rows[name])
             return values
 
-        trades, flags = gather("trades", np.add, 0), np.zeros(count, "i8")
+        counts, trades = np.bincount(of_rows, minlength=count), gather("trades", np.add, 0)
         if "trades" not in rows:
-            trades += np.bincount(of_rows, minlength=count)
+            trades += counts
+        flags = np.zeros(count, "i8")
         flags[of_bars] = old["flags"]
-        some = int(np.bitwise_or.reduce(rows["flags"]))
+        some, every = (int(ufunc.reduce(rows["flags"])) for ufunc in (np.bitwise_or, np.bitwise_and))
+        flags[counts > 0] |= every & sum(_BITS)
         for bit in _BITS:
-            if some & bit:
+            if some & ~every & bit:
                 flags[of_rows[rows["flags"] & bit != 0]] |= bit
         start = pick("start", rows["at"], first, opened)
         return {
             "symbol": pick("symbol", rows["symbol"], first, opened),
-            "origin": np.where(closed, pick("origin", rows["ts_recv"], last, closed), origin),
+            "origin": pick("origin", np.array([origin]), last, closed),
             "start": start - start % self._interval,
             "open_ts": pick("open_ts", rows["ts_event"], first, opened),
             "open_px": pick("open_px", rows["open_px"], first, opened),
