@@ -79,11 +79,13 @@ def to_chunk(batch: Batch[Row], query: Query, tally: Tally, *, stamped: bool) ->
     """Return the rows of the query and their numbers in the batch, or None; without `ordinal` if not `stamped`."""
     columns = batch.columns
     words = columns.words["symbol"]
-    tally.seen.update(str(word) for word in words)
-    keep = query.holds(columns["start" if batch.kind == "bar" else "ts_event"])
+    tally.seen.update(map(str, words))
+    kept = np.arange(len(columns))
+    if query.start is not None or query.end is not None:
+        kept = np.flatnonzero(query.holds(columns["start" if batch.kind == "bar" else "ts_event"]))
     if query.symbols:
-        keep &= np.array([word in query.symbols for word in words])[columns["symbol"]]
-    kept = np.flatnonzero(keep)
+        wanted = np.array([word in query.symbols for word in words])
+        kept = kept[wanted[columns["symbol"][kept]]]
     if not len(kept):
         return None
     if len(kept) < len(columns):
