@@ -748,7 +748,9 @@ def test_a_store_that_is_closed_decides_nothing():
     store = Elsewhere()
 
     async def program(limiter, loop):
+        grant = await limiter.acquire("x")
         store.cancelled = True
+        grant.refund()
         task = asyncio.create_task(limiter.acquire("x"))
         await asyncio.sleep(1)
         task.cancel()

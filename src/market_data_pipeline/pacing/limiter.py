@@ -242,7 +242,7 @@ class Limiter:
             self._settled(slots)
         else:
             work = self._store.submit(partial(self._store.settle, now, what, slots))
-            work.add_done_callback(lambda done: self._settled(slots, done.exception()))
+            work.add_done_callback(lambda done: None if done.cancelled() else self._settled(slots, done.exception()))
 
     def _settled(self, slots: Sequence[Slot], error: BaseException | None = None) -> None:
         if error is not None:
