@@ -24,7 +24,7 @@ from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.queue import FairQueue
 from market_data_pipeline.pacing.routes import NO_KEYS, Routes
-from market_data_pipeline.pacing.store import MemoryStore, Settlement, Slot, Store, Verdict
+from market_data_pipeline.pacing.store import Ask, MemoryStore, Settlement, Slot, Store, Verdict
 from market_data_pipeline.pacing.waiter import Waiter, Waits
 
 MAX_WAITERS: Final = 10_000
@@ -382,14 +382,15 @@ class Limiter:
             now = self._now()
             if not self._store.inline:
                 self._deciding = True
-                work = self._store.submit(partial(self._store.decide, now, asks))
-                work.add_done_callback(partial(self._decided, asks))
+                asked = [Ask(waiter.slots, waiter.claims) for waiter in asks]  # rules may change meanwhile
+                work = self._store.submit(partial(self._store.decide, now, asked))
+                work.add_done_callback(partial(self._decided, asks, asked))
                 return
-            if not self._apply(asks, self._store.decide(now, asks)):
+            if not self._apply(asks, asks, self._store.decide(now, asks)):
                 break
         self._set_timer()
 
-    def _decided(self, asks: Sequence[Waiter], work: asyncio.Future[list[Verdict]]) -> None:
+    def _decided(self, waiters: Sequence[Waiter], asked: Sequence[Ask], work: asyncio.Future[list[Verdict]]) -> None:
         """Go on with what a store has decided in its own thread."""
         self._deciding = False
         if work.cancelled():
@@ -397,27 +398,27 @@ class Limiter:
         progress = self._again
         self._again = False
         if error := work.exception():
-            for waiter in asks:
+            for waiter in waiters:
                 self._leave(waiter)
                 if not waiter.answer.done():
                     waiter.answer.set_exception(error)
             progress = True
         else:
-            progress |= self._apply(asks, work.result())
+            progress |= self._apply(waiters, asked, work.result())
         if progress:
             self._dispatch()
         else:
             self._set_timer()
 
-    def _apply(self, asks: Sequence[Waiter], verdicts: Sequence[Verdict]) -> bool:
+    def _apply(self, waiters: Sequence[Waiter], asked: Sequence[Ask], verdicts: Sequence[Verdict]) -> bool:
         """Answer, park or keep each waiter as was decided; tell whether any of them left its line."""
         now = self._now()
         progress = False
         self._next = NEVER
-        for waiter, verdict in zip(asks, verdicts, strict=True):
+        for waiter, ask, verdict in zip(waiters, asked, verdicts, strict=True):
             waiter.verdict = verdict
             if verdict.at is not None:
-                grant = Grant(self.settle, waiter.slots, verdict.at)
+                grant = Grant(self.settle, ask.slots, verdict.at)
                 if waiter.answer.done():
                     grant.refund()  # it was cancelled while the store decided
                 else:
