@@ -55,7 +55,10 @@ EDITABLE = [word for member in (".", *PLUGINS) for word in ("-e", member)]
 PACKAGES = ["market_data_pipeline", *(path.removeprefix("plugins/").replace("-", "_") for path in PLUGINS)]
 
 COVERED = [
-    *(f"src/market_data_pipeline/{room}" for room in ("channel.py", "contracts/*", "errors.py", "model/*", "plugins/*")),
+    *(
+        f"src/market_data_pipeline/{room}"
+        for room in ("channel.py", "contracts/*", "errors.py", "model/*", "plugins/*")
+    ),
     *(f"src/market_data_pipeline/orchestration/{module}" for module in ("breaker_*.py", "circuit_breaker.py")),
 ]
 """What every other room stands on, and what decides whether a provider is asked at all: no branch goes untested."""
