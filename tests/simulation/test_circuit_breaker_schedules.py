@@ -1,4 +1,4 @@
-"""The circuit breaker under concurrent callers, in schedules drawn from seeds (CB-7 to CB-10, CB-14, I1, I2, I6, I8).
+"""The circuit breaker under concurrent callers, in schedules drawn from seeds.
 
 Callers call a provider that is down for a while, hangs sometimes and answers late; some of them are cancelled, in the
 very turn of the loop in which others act. Then the provider works, and the breaker has to close.
@@ -165,7 +165,7 @@ def run_many(seeds):
 
 
 def test_no_schedule_lets_too_many_through_or_leaves_it_half_open():
-    """CB-7 to CB-10, CB-14, I1, I2, I4, I6, I8; each kind of end occurs often."""
+    """CB-7, CB-8, CB-9, CB-10, CB-14, I1, I2, I3, I4, I6, I8; each kind of end occurs often."""
     run_many(range(120))
 
 
