@@ -1,4 +1,4 @@
-"""The circuit breaker against a model that keeps lists, and computes all from them (CB-1, CB-2, CB-3, CB-5 to CB-10)."""
+"""The circuit breaker against a model that keeps lists and computes all from them (CB-1, CB-2, CB-3, CB-5 to CB-10)."""
 
 import random
 from collections import Counter
