@@ -18,7 +18,7 @@ import msgspec
 
 from market_data_pipeline.clock import SystemClock
 from market_data_pipeline.contracts import Clock
-from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule, Concurrency, Gcra, MinGap, Window
+from market_data_pipeline.contracts.budget import AnyRule, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import BudgetUnavailable
 from market_data_pipeline.pacing import owners
 from market_data_pipeline.pacing.budget_file import BudgetFile
