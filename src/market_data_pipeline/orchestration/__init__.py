@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from market_data_pipeline.breaking import BreakerPolicy, BreakerStatus, CircuitBreaker
+from market_data_pipeline.breaking import CircuitBreaker
+from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.orchestration.registry import SourceRegistry
 from market_data_pipeline.orchestration.runtime import PipelineRuntime
 from market_data_pipeline.orchestration.status import RuntimeStatus
@@ -11,11 +12,10 @@ from market_data_pipeline.orchestration.sync import SyncRuntime, SyncStream
 from market_data_pipeline.settings import PipelineRuntimeSettings
 
 __all__ = [
-    "BreakerPolicy",
-    "BreakerStatus",
     "CircuitBreaker",
     "PipelineRuntime",
     "PipelineRuntimeSettings",
+    "RateCoordinator",
     "RuntimeStatus",
     "SourceRegistry",
     "StreamStatus",
