@@ -36,6 +36,7 @@
     │   ├── DeadlineExceeded          there is no room before its deadline
     │   ├── Overloaded                too many wait already
     │   └── BudgetUnavailable         what was used cannot be told, so nothing is allowed
+    ├── CircuitBreakerOpen            too much failed there, so nothing is asked of it; .retry_after seconds
     ├── ChannelClosed                 nobody receives what is sent
     └── ChannelFull                   there is no room, and what is sent can neither wait nor be dropped
 """
@@ -56,6 +57,7 @@ __all__ = [
     "CapacityExceeded",
     "ChannelClosed",
     "ChannelFull",
+    "CircuitBreakerOpen",
     "CompetingSession",
     "ConfigurationError",
     "ConnectionLost",
@@ -296,6 +298,24 @@ class Overloaded(PacingError):
 
 class BudgetUnavailable(PacingError):
     """The store of what was used cannot be read or written, so nothing is allowed."""
+
+
+class CircuitBreakerOpen(MarketDataError):
+    """A call was not made, because too many of its kind failed, a probe is still out, or an operator said so.
+
+    Attributes:
+        provider: Whose breaker it is.
+        operation: The kind of call; empty: all of them.
+        retry_after: Seconds after which a call may be let through; None: not before somebody resets the breaker.
+    """
+
+    def __init__(
+        self, message: str, *, provider: str = "", operation: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.operation = operation
+        self.retry_after = retry_after
 
 
 class ChannelClosed(MarketDataError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule, Concurrency, Gcra, MinGap, Rule, Window
 from market_data_pipeline.contracts.capabilities import Capabilities
 from market_data_pipeline.contracts.provider import BarsRequest, ChainRequest, MarketDataProvider
 from market_data_pipeline.contracts.services import Clock, Services
@@ -9,19 +10,26 @@ from market_data_pipeline.contracts.source import Dynamic, RowSource, SourceStat
 from market_data_pipeline.contracts.stages import Batcher, Operator, Outcome, Sink
 
 __all__ = [
+    "SECOND_NS",
+    "AnyRule",
     "BarsRequest",
     "Batcher",
     "Capabilities",
     "ChainRequest",
     "Clock",
+    "Concurrency",
     "Dynamic",
+    "Gcra",
     "MarketDataProvider",
+    "MinGap",
     "Operator",
     "Outcome",
     "RowSource",
+    "Rule",
     "Services",
     "Sink",
     "SourceStatus",
     "StreamRequest",
     "TickSource",
+    "Window",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from market_data_pipeline.breaking import BreakerPolicy, BreakerStatus, CircuitBreaker
 from market_data_pipeline.orchestration.registry import SourceRegistry
 from market_data_pipeline.orchestration.runtime import PipelineRuntime
 from market_data_pipeline.orchestration.status import RuntimeStatus
@@ -10,6 +11,9 @@ from market_data_pipeline.orchestration.sync import SyncRuntime, SyncStream
 from market_data_pipeline.settings import PipelineRuntimeSettings
 
 __all__ = [
+    "BreakerPolicy",
+    "BreakerStatus",
+    "CircuitBreaker",
     "PipelineRuntime",
     "PipelineRuntimeSettings",
     "RuntimeStatus",

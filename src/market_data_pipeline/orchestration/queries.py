@@ -8,7 +8,6 @@ from datetime import date
 from math import inf
 from typing import Any, TypeVar
 
-import anyio
 import attrs
 
 from market_data_pipeline.contracts import BarsRequest, ChainRequest, MarketDataProvider
@@ -24,6 +23,7 @@ from market_data_pipeline.model import (
 )
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
 from market_data_pipeline.source.guard import contract_errors, run_foreign
+from market_data_pipeline.source.patience import Patience
 from market_data_pipeline.source.pool import ProviderPool
 
 ANSWER_TIMEOUT = 30.0
@@ -100,12 +100,16 @@ class Queries:
     async def _collected(
         self, provider: MarketDataProvider, request: BarsRequest, limit: int
     ) -> tuple[list[BarBatch], list[ControlEvent]]:
-        with anyio.move_on_after(ANSWER_TIMEOUT) as patience:
-            return await run_foreign(self.spec.name, lambda: self._collect(provider, request, limit, patience))
-        raise self._late()
+        patience = Patience(ANSWER_TIMEOUT)
+        try:
+            return await run_foreign(
+                self.spec.name, lambda: self._collect(provider, request, limit, patience), limit=patience
+            )
+        except TimeoutError:
+            raise self._late() from None
 
     async def _collect(
-        self, provider: MarketDataProvider, request: BarsRequest, limit: int, patience: anyio.CancelScope
+        self, provider: MarketDataProvider, request: BarsRequest, limit: int, patience: Patience
     ) -> tuple[list[BarBatch], list[ControlEvent]]:
         batches: list[BarBatch] = []
         events: list[ControlEvent] = []
@@ -113,7 +117,7 @@ class Queries:
         with contract_errors(self.spec.name):
             async with aclosing(provider.get_historical_bars(request)) as items:
                 async for item in items:
-                    patience.deadline = anyio.current_time() + ANSWER_TIMEOUT
+                    patience.renew()
                     if isinstance(item, ControlEvent):
                         events.append(item)
                         continue

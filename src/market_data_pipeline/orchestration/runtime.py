@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any, Self
 
 import attrs
 
+from market_data_pipeline.breaking import BreakerEvent
 from market_data_pipeline.channel import Policy
 from market_data_pipeline.model import Bar, Basis, History, Instrument, OptionChain, Quote, TimeLike, Trade
 from market_data_pipeline.operator import SecondBarAggregator
 from market_data_pipeline.orchestration.builder import RuntimeBuilder
+from market_data_pipeline.orchestration.coordination import coordinator_of
+from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.orchestration.providers import Providers, own_provider
 from market_data_pipeline.orchestration.queries import Queries
 from market_data_pipeline.orchestration.registry import SourceRegistry
@@ -31,6 +35,8 @@ from market_data_pipeline.settings import PipelineRuntimeSettings, plugin_policy
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
 
+_log = logging.getLogger("market_data_pipeline.orchestration")
+
 
 class PipelineRuntime:
     """Composes pipelines and streams out of installed plugins.
@@ -43,6 +49,7 @@ class PipelineRuntime:
         data_dir: Where the sink `store` writes.
         registry: Source classes by name, for programs that register their own.
         service: Runs the pipelines.
+        coordinator: The accounts at vendors: who waits for what, and which breakers are open.
     """
 
     def __init__(
@@ -60,7 +67,7 @@ class PipelineRuntime:
             settings: Settings; a mapping goes before those of environment and settings file, and None is those alone.
             provider: Where streams come from unless they say otherwise; that of the settings unless given. Where
                 neither says one it is "synthetic", with a warning each time.
-            provider_settings: Its settings, for streams and pipelines, in place of those that the settings have for it.
+            provider_settings: Its settings, for streams and pipelines, over those that the settings have for it.
             host: The plugins to look in; those of this environment that the settings allow, unless given.
             services: Clock and randomness for everything in it.
 
@@ -71,7 +78,11 @@ class PipelineRuntime:
         self.data_dir: Path = self.settings.data_directory
         self._host = host or PluginHost(policy=plugin_policy(self.settings.plugins))
         self.registry: SourceRegistry = SourceRegistry(self._host)
-        self._pool = ProviderPool(services or ServiceFactory(), self._tell)
+        services = services or ServiceFactory()
+        self.coordinator: RateCoordinator = coordinator_of(
+            self.settings, clock=services.clock, seed=services.seed, on_breaker=self._breaker_changed
+        )
+        self._pool = ProviderPool(attrs.evolve(services, accounts=self.coordinator), self._tell)
         self._builder = RuntimeBuilder(self.settings, self.registry, host=self._host, pool=self._pool)
         self._providers = Providers(self.settings, self._builder.find_source)
         self._since: int | None = None
@@ -130,9 +141,14 @@ class PipelineRuntime:
             self._events.close()
 
     async def _tell_plugins(self) -> None:
-        """Tell loaded plugins what happens, until all has ended."""
+        """Tell loaded plugins what happens, until all has ended; then nobody holds anything at a vendor."""
         if self._events is not None:
             await self._events.run()
+        await self.coordinator.close()
+
+    def _breaker_changed(self, event: BreakerEvent) -> None:
+        if event.kind != "rejected":
+            _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, event.kind, event.reason)
 
     def _tell(self, subject: Subject, name: str, state: LifecycleState, reason: str = "") -> None:
         if self._events is not None:
@@ -155,7 +171,7 @@ class PipelineRuntime:
             symbols: What to ask for, as the rows shall carry them.
             source_priority: Names of providers: the first that is installed and has such rows is taken.
             provider: An installed provider or source; the runtime's own unless given.
-            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            settings: Its settings, over those that the runtime has for it.
             on_full: What happens when the reader is slower than the market: drop_oldest, drop_newest, conflate (the
                 latest of each symbol), fail, or block, for a source that can wait.
 
@@ -208,7 +224,7 @@ class PipelineRuntime:
             allowed_lateness_sec: How far a row may be behind the newest one and still count; as the settings say for
                 pipelines, unless given.
             provider: An installed provider or source; the runtime's own unless given.
-            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            settings: Its settings, over those that the runtime has for it.
             on_full: What happens when the reader is slower than the bars; see `stream_quotes`.
 
         Returns:
@@ -250,7 +266,7 @@ class PipelineRuntime:
             interval: How long a bar is.
             basis: "trade", or "bid", "ask" or "mid" of quotes.
             provider: An installed provider; the runtime's own unless given.
-            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            settings: Its settings, over those that the runtime has for it.
             limit: So many bars are kept in memory at most.
 
         Returns:
@@ -282,7 +298,7 @@ class PipelineRuntime:
             expiries: One expiry, or the first and the last one, as dates or YYYY-MM-DD; None: all.
             strikes: The least and the greatest, in units of the quote currency; None: all.
             provider: An installed provider; the runtime's own unless given.
-            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            settings: Its settings, over those that the runtime has for it.
 
         Returns:
             The contracts, with conversions to Arrow, pandas and Polars.
@@ -366,6 +382,7 @@ class PipelineRuntime:
             since=self._since,
             plugins={record.name: record.state for record in self._host.records()},
             providers=self._pool.status(),
+            accounts=tuple(account.status() for account in self.coordinator.accounts()),
             streams=self._streams.look(),
             pipelines=self.service.look(),
             errors=self.service.errors(),

@@ -10,6 +10,7 @@ import attrs
 
 from market_data_pipeline.orchestration.stream import StreamStatus
 from market_data_pipeline.pipeline.streaming import PipelineStatus
+from market_data_pipeline.source.account import AccountStatus
 from market_data_pipeline.source.pool import ProviderStatus
 
 
@@ -24,6 +25,8 @@ class RuntimeStatus:
     """The state of each installed plugin, by entry-point name: found, loaded or failed."""
     providers: tuple[ProviderStatus, ...]
     """The providers in use."""
+    accounts: tuple[AccountStatus, ...]
+    """The accounts at vendors that were used: who waits, and how their breakers are."""
     streams: tuple[StreamStatus, ...]
     """The streams that are open."""
     pipelines: Mapping[str, PipelineStatus]

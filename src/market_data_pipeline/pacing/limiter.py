@@ -24,7 +24,7 @@ from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.queue import FairQueue
 from market_data_pipeline.pacing.routes import NO_KEYS, Routes
-from market_data_pipeline.pacing.store import MemoryStore, Settlement, Slot, Store, Verdict
+from market_data_pipeline.pacing.store import Ask, MemoryStore, Settlement, Slot, Store, Verdict
 from market_data_pipeline.pacing.waiter import Waiter, Waits
 
 MAX_WAITERS: Final = 10_000
@@ -81,6 +81,7 @@ class Limiter:
         self._parked_count = 0
         self._due: list[tuple[int, str]] = []  # when parked ones may go on: a heap; some entries are out of date
         self._next = NEVER  # when the first of those in line may go on
+        self._rests: dict[str, int] = {}  # the ends of cooldowns, by scope
         self._seq = count()
         self._timer: asyncio.TimerHandle | None = None
         self._deciding = False
@@ -180,10 +181,9 @@ class Limiter:
             cooldown_ns: For how long nothing goes out; at most 15 minutes.
             account_wide: Whether that concerns every operation.
         """
-        *_, everything, operation = grant.slots
-        length = min(cooldown_ns, MAX_COOLDOWN_NS)
+        *_, operation = grant.slots
         self.settle(lambda meter, _slot, now: meter.shrink(now, grant.at), [operation])
-        self.settle(lambda meter, _slot, now: meter.cool(now + length), [everything if account_wide else operation])
+        self.cool(cooldown_ns, scope="" if account_wide else self._routes.scope_of(operation))
 
     def cool(self, cooldown_ns: int, *, scope: str = "") -> None:
         """Let nothing of an operation out for a while; of overlapping cooldowns the later end counts.
@@ -193,7 +193,12 @@ class Limiter:
             scope: The operation; "": all of them.
         """
         length = min(cooldown_ns, MAX_COOLDOWN_NS)
+        self._rests[scope] = max(self._now() + length, self._rests.get(scope, 0))
         self.settle(lambda meter, _slot, now: meter.cool(now + length), [self._routes.scope(scope)])
+
+    def cooldown_ns(self, *, scope: str = "") -> int:
+        """Return for how long a cooldown that was made here still lasts, ns; 0: there is none."""
+        return max(0, self._rests.get(scope, 0) - self._now())
 
     def warm(self, *, scope: str = "") -> None:
         """End a cooldown and lift a shrunk rate: an operator knows better.
@@ -201,6 +206,7 @@ class Limiter:
         Args:
             scope: The operation; "": what concerns all of them.
         """
+        self._rests.pop(scope, None)
         self.settle(lambda meter, _slot, _now: meter.warm(), [self._routes.scope(scope)])
 
     def change(self, rules: Sequence[AnyRule]) -> None:
@@ -376,14 +382,15 @@ class Limiter:
             now = self._now()
             if not self._store.inline:
                 self._deciding = True
-                work = self._store.submit(partial(self._store.decide, now, asks))
-                work.add_done_callback(partial(self._decided, asks))
+                asked = [Ask(waiter.slots, waiter.claims) for waiter in asks]  # rules may change meanwhile
+                work = self._store.submit(partial(self._store.decide, now, asked))
+                work.add_done_callback(partial(self._decided, asks, asked))
                 return
-            if not self._apply(asks, self._store.decide(now, asks)):
+            if not self._apply(asks, asks, self._store.decide(now, asks)):
                 break
         self._set_timer()
 
-    def _decided(self, asks: Sequence[Waiter], work: asyncio.Future[list[Verdict]]) -> None:
+    def _decided(self, waiters: Sequence[Waiter], asked: Sequence[Ask], work: asyncio.Future[list[Verdict]]) -> None:
         """Go on with what a store has decided in its own thread."""
         self._deciding = False
         if work.cancelled():
@@ -391,27 +398,27 @@ class Limiter:
         progress = self._again
         self._again = False
         if error := work.exception():
-            for waiter in asks:
+            for waiter in waiters:
                 self._leave(waiter)
                 if not waiter.answer.done():
                     waiter.answer.set_exception(error)
             progress = True
         else:
-            progress |= self._apply(asks, work.result())
+            progress |= self._apply(waiters, asked, work.result())
         if progress:
             self._dispatch()
         else:
             self._set_timer()
 
-    def _apply(self, asks: Sequence[Waiter], verdicts: Sequence[Verdict]) -> bool:
+    def _apply(self, waiters: Sequence[Waiter], asked: Sequence[Ask], verdicts: Sequence[Verdict]) -> bool:
         """Answer, park or keep each waiter as was decided; tell whether any of them left its line."""
         now = self._now()
         progress = False
         self._next = NEVER
-        for waiter, verdict in zip(asks, verdicts, strict=True):
+        for waiter, ask, verdict in zip(waiters, asked, verdicts, strict=True):
             waiter.verdict = verdict
             if verdict.at is not None:
-                grant = Grant(self.settle, waiter.slots, verdict.at)
+                grant = Grant(self.settle, ask.slots, verdict.at)
                 if waiter.answer.done():
                     grant.refund()  # it was cancelled while the store decided
                 else:

@@ -33,6 +33,11 @@ class Budget:
     max_msgs_per_sec: float = attrs.field(validator=_above_zero)
     burst: int = attrs.field(validator=_above_zero)
 
+    def rule(self) -> Gcra:
+        """Return it as a rule named "rate"."""
+        rate = Fraction(self.max_msgs_per_sec).limit_denominator(SECOND_NS)
+        return Gcra(name="rate", limit=rate.numerator, period_ns=rate.denominator * SECOND_NS, burst=self.burst)
+
 
 class Pacer:
     """Lets messages out at the rate of a budget; who comes first goes first.
@@ -43,8 +48,7 @@ class Pacer:
     """
 
     def __init__(self, budget: Budget, *, clock: Clock | None = None) -> None:
-        rate = Fraction(budget.max_msgs_per_sec).limit_denominator(SECOND_NS)
-        rule = Gcra(name="rate", limit=rate.numerator, period_ns=rate.denominator * SECOND_NS, burst=budget.burst)
+        rule = budget.rule()
         store = MemoryStore()
         self._limiter = Limiter("pacer", [rule], store=store, clock=clock)
         self._meter = cast("GcraMeter", store.meter(Slot("pacer|gcra|rate", rule, 1, apart=False), 0))

@@ -94,6 +94,10 @@ class Routes:
             slot = self._scopes[operation] = Slot(_key(self._account, rule.kind, operation), rule, 1, apart=False)
         return slot
 
+    def scope_of(self, slot: Slot) -> str:
+        """Return the operation whose refusals a slot is for."""
+        return next(iter(slot.rule.operations or ()), "")
+
     def _slot(self, rule: AnyRule, amount: int, keys: Mapping[str, str]) -> Slot:
         most = amount if isinstance(rule, MinGap) else rule.burst if isinstance(rule, Gcra) else rule.limit
         where = f"budget of {self._account}, rule {rule.name!r}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
-from market_data_pipeline.contracts import Capabilities
+from market_data_pipeline.contracts import AnyRule, Capabilities, Rule
 from market_data_pipeline.errors import PluginContractError, PluginLoadError
 from market_data_pipeline.plugins.guard import guard
 
@@ -109,6 +109,10 @@ class ProviderSpec(Spec):
     capabilities: Capabilities = attrs.field(validator=attrs.validators.instance_of(Capabilities))
     identity: tuple[str, ...] | None = None
     """The settings (credential, endpoint) that make two of them the same one; None: all settings."""
+    budget: tuple[AnyRule, ...] = attrs.field(
+        default=(), converter=tuple, validator=attrs.validators.deep_iterable(attrs.validators.instance_of(Rule))
+    )
+    """The vendor's limits: one budget for each identity, whoever uses it."""
 
 
 @attrs.frozen(kw_only=True)

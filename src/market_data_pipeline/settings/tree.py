@@ -5,28 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, ValidationInfo, field_serializer, model_validator
 
+from market_data_pipeline.settings.coordination import CoordinationSettings
 from market_data_pipeline.settings.directory import default_data_directory
 from market_data_pipeline.settings.secrets import redacted
+from market_data_pipeline.settings.section import Filled, Positive, Seconds, Section
 
 NO_EFFECT_YET: Final = (
     "orchestration_enabled",
-    "enable_rate_coordination",
     "enable_routing",
-    "circuit_breaker_threshold",
-    "circuit_breaker_timeout_sec",
 )
 """Settings of earlier programs that are taken, and change nothing so far."""
 QUIET: Final = "quiet"
@@ -34,21 +24,8 @@ QUIET: Final = "quiet"
 
 _log = logging.getLogger("market_data_pipeline.settings")
 
-Positive = Annotated[int, Field(gt=0)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-
-def _filled(value: object) -> object:
-    nothing: dict[str, Any] = {}
-    return nothing if value is None else value
-
-
-class _Section(BaseModel):
-    # a message of pydantic would show what is wrong, and that may be a secret
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class BatchSettings(_Section):
+class BatchSettings(Section):
     """When the batcher `hybrid` sends rows on; what is left out is as it says itself."""
 
     max_rows: Positive | None = Field(default=None, description="Rows at which they go on.")
@@ -56,7 +33,7 @@ class BatchSettings(_Section):
     flush_ms: Seconds | None = Field(default=None, description="The age of the oldest row at which they go on, in ms.")
 
 
-class PipelineSettings(_Section):
+class PipelineSettings(Section):
     """What holds for every pipeline whose spec does not say otherwise."""
 
     allowed_lateness_sec: float = Field(
@@ -70,12 +47,10 @@ class PipelineSettings(_Section):
     commit_sec: Seconds = Field(default=60.0, description="How often the sinks of a live source commit.")
     queue_rows: Positive = Field(default=100_000, description="How many rows wait between source and operators.")
     queue_bytes: Positive = Field(default=64 * 2**20, description="How many bytes wait between source and operators.")
-    batch: Annotated[BatchSettings, BeforeValidator(_filled)] = Field(
-        default=BatchSettings(), description="When rows go on to the sink."
-    )
+    batch: Annotated[BatchSettings, Filled] = Field(default=BatchSettings(), description="When rows go on to the sink.")
 
 
-class PluginSettings(_Section):
+class PluginSettings(Section):
     """Which installed plugins may be used, by entry point or distribution."""
 
     only: tuple[str, ...] = Field(default=(), description="These alone; none: all.")
@@ -87,28 +62,36 @@ class PluginSettings(_Section):
     strict: bool = Field(default=False, description="Any plugin that cannot be used stops the start.")
 
 
-class PipelineRuntimeSettings(_Section):
+class PipelineRuntimeSettings(Section):
     """All settings of a runtime and of the command line."""
 
     version: Literal[1] = Field(default=1, description="The version of this format.")
     profile: str | None = Field(default=None, description="Which of the file's profiles lies over it.")
     data_dir: Path | None = Field(default=None, description="Where data is kept. Left out: the user's data directory.")
     provider: str | None = Field(default=None, description="Where streams come from unless they say otherwise.")
-    providers: Annotated[dict[str, dict[str, Any]], BeforeValidator(_filled)] = Field(
+    providers: Annotated[dict[str, dict[str, Any]], Filled] = Field(
         default_factory=dict, repr=False, description="The settings of each provider or source, by its name."
     )
-    plugins: Annotated[PluginSettings, BeforeValidator(_filled)] = Field(
+    plugins: Annotated[PluginSettings, Filled] = Field(
         default=PluginSettings(), description="Which plugins may be used."
     )
-    pipeline: Annotated[PipelineSettings, BeforeValidator(_filled)] = Field(
+    pipeline: Annotated[PipelineSettings, Filled] = Field(
         default=PipelineSettings(), description="What holds for every pipeline whose spec does not say otherwise."
     )
     max_concurrent_pipelines: Positive = Field(default=10, description="How many pipelines may run at once.")
     orchestration_enabled: bool = Field(default=True, description="No effect yet.")
-    enable_rate_coordination: bool = Field(default=True, description="No effect yet.")
+    enable_rate_coordination: bool = Field(default=True, description="False: no rule of any provider is kept.")
     enable_routing: bool = Field(default=True, description="No effect yet.")
-    circuit_breaker_threshold: Positive = Field(default=5, description="No effect yet.")
-    circuit_breaker_timeout_sec: Seconds = Field(default=60.0, description="No effect yet.")
+    circuit_breaker_threshold: Positive = Field(
+        default=5, description="Failures in a row that open a breaker, unless coordination.breaker says otherwise."
+    )
+    circuit_breaker_timeout_sec: Seconds = Field(
+        default=60.0,
+        description="Seconds up to which a breaker's wait doubles, unless coordination.breaker says otherwise.",
+    )
+    coordination: Annotated[CoordinationSettings, Filled] = Field(
+        default=CoordinationSettings(), description="What vendors allow, and what happens when they fail."
+    )
 
     @property
     def data_directory(self) -> Path:
@@ -136,6 +119,6 @@ class SettingsFile(PipelineRuntimeSettings):
     """What a settings file may say: all settings, and profiles of them."""
 
     profiles: Annotated[
-        dict[str, Annotated[PipelineRuntimeSettings, BeforeValidator(_filled), AfterValidator(_flat)]],
-        BeforeValidator(_filled),
+        dict[str, Annotated[PipelineRuntimeSettings, Filled, AfterValidator(_flat)]],
+        Filled,
     ] = Field(default_factory=dict, description="Settings that lie over those of the file when a profile is chosen.")

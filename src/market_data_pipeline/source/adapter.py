@@ -53,7 +53,7 @@ class PluginSource:
         else:
             factory = spec.resolve_factory()
             with contract_errors(self.name):
-                source = factory(self._request, self._settings, self._pool.services.of(spec.name))
+                source = factory(self._request, self._settings, self._pool.services.of_spec(spec, self._settings))
         if not (hasattr(source, "batches") or hasattr(source, "stream")):
             raise SourceBug(
                 f"{self.name} gave a {type(source).__name__} for a source: that has batches(), or stream()",

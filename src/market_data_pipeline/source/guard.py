@@ -11,11 +11,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any, Protocol, TypeVar
 
 import anyio
 
 from market_data_pipeline.errors import MarketDataError, PluginContractError, SourceBug, SourceTimeout
+from market_data_pipeline.source.patience import Patience
 
 CONNECT_TIMEOUT = 30.0
 STATUS_TIMEOUT = 5.0
@@ -49,13 +51,15 @@ def contract_errors(name: str) -> Iterator[None]:
         ) from error
 
 
-async def run_foreign(name: str, work: Callable[[], Coroutine[Any, Any, T]], *, limit: float | None = None) -> T:
+async def run_foreign(
+    name: str, work: Callable[[], Coroutine[Any, Any, T]], *, limit: float | Patience | None = None
+) -> T:
     """Run foreign code in a task of its own; when this is cancelled, it has 2 s to end, and is then left behind.
 
     Args:
         name: Whose code it is, for the log.
         work: The code.
-        limit: Seconds after which it is cancelled; None: never.
+        limit: Seconds after which it is cancelled, not counting what it waits for a budget; None: never.
 
     Returns:
         What it returns.
@@ -73,9 +77,12 @@ async def run_foreign(name: str, work: Callable[[], Coroutine[Any, Any, T]], *, 
         except SystemExit as error:  # in a task it would end the loop
             raise PluginContractError(f"{name} called sys.exit({error.code!r})", plugin=name) from error
 
-    task = asyncio.create_task(contained(), name=name)
+    patience = limit if isinstance(limit, Patience) else Patience(limit)
+    with patience.governing():
+        task = asyncio.create_task(contained(), name=name)
     try:
-        await asyncio.wait({task}, timeout=limit)
+        while not task.done() and (left := patience.left()):
+            await asyncio.wait({task}, timeout=left if left < inf else None)
     except asyncio.CancelledError:
         await _end(name, task)
         raise

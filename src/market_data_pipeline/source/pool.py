@@ -95,7 +95,7 @@ class ProviderPool:
     async def _start(self, spec: ProviderSpec, settings: Any) -> MarketDataProvider:
         factory = spec.resolve_factory()
         with contract_errors(spec.name):
-            provider: MarketDataProvider = factory(settings, self.services.of(spec.name))
+            provider: MarketDataProvider = factory(settings, self.services.of_spec(spec, settings))
         try:
             await bounded_start(spec.name, provider)
         except BaseException:

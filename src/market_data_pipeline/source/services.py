@@ -1,14 +1,20 @@
-"""What the core gives to a plugin: clock, randomness, log and connection epochs."""
+"""What the core gives to a plugin: clock, randomness, log, connection epochs, and leave to call its vendor."""
 
 from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any, Protocol
 
 import attrs
 
 from market_data_pipeline.clock import SystemClock
-from market_data_pipeline.contracts import Clock
+from market_data_pipeline.contracts import AnyRule, Clock, Concurrency
+from market_data_pipeline.plugins import ProviderSpec, SourceSpec
 
 
 @attrs.define
@@ -27,7 +33,53 @@ class Epochs:
         return self._last
 
 
+class Account(Protocol):
+    """One credential at one vendor: `call` and `lease` are those of `Services`."""
+
+    def call(
+        self,
+        operation: str,
+        *,
+        cost: int,
+        keys: Mapping[str, str] | None,
+        priority: int,
+        deadline: int | None,
+        attempt: int,
+    ) -> AbstractAsyncContextManager[None]:
+        """Wait until one request may go out."""
+        ...
+
+    def lease(self, resource: str, n: int, *, deadline: int | None) -> AbstractAsyncContextManager[None]:
+        """Hold something that the vendor limits."""
+        ...
+
+
+class Accounts(Protocol):
+    """The accounts of all providers."""
+
+    def account(self, provider: str, *, credential: str, rules: Sequence[AnyRule]) -> Account:
+        """Return the account of a credential, the same for all who have that one."""
+        ...
+
+
 @attrs.frozen
+class LocalAccounts:
+    """Accounts of one process, with the rules of the plugins and the usual breakers."""
+
+    _clock: Clock
+    _made: dict[tuple[str, str], Account] = attrs.field(factory=dict, init=False)
+
+    def account(self, provider: str, *, credential: str, rules: Sequence[AnyRule]) -> Account:
+        """Return the account of a credential, the same for all who have that one."""
+        from market_data_pipeline.source.account import VendorAccount
+
+        key = provider, credential
+        if key not in self._made:
+            self._made[key] = VendorAccount(provider, credential=credential, rules=rules, clock=self._clock)
+        return self._made[key]
+
+
+@attrs.define(slots=False)
 class CoreServices:
     """The `Services` of one plugin."""
 
@@ -35,23 +87,86 @@ class CoreServices:
     random: random.Random
     log: logging.Logger
     _epochs: Epochs
+    _accounts: Accounts
+    _provider: str
+    _credential: str = ""
+    _rules: Sequence[AnyRule] = ()
 
     def epoch(self) -> int:
         """Return a new connection generation."""
         return self._epochs.next()
 
+    def call(
+        self,
+        operation: str,
+        *,
+        cost: int = 1,
+        keys: Mapping[str, str] | None = None,
+        priority: int = 5,
+        deadline: int | None = None,
+        attempt: int = 1,
+    ) -> AbstractAsyncContextManager[None]:
+        """Wait until one request to the vendor may go out; how the block ends is the vote on it."""
+        return self._account.call(
+            operation, cost=cost, keys=keys, priority=priority, deadline=deadline, attempt=attempt
+        )
+
+    def lease(self, resource: str, n: int = 1, *, deadline: int | None = None) -> AbstractAsyncContextManager[None]:
+        """Hold something that the vendor limits for as long as the block lasts."""
+        return self._account.lease(resource, n, deadline=deadline)
+
+    @cached_property
+    def _account(self) -> Account:
+        return self._accounts.account(self._provider, credential=self._credential, rules=self._rules)
+
 
 @attrs.frozen
 class ServiceFactory:
-    """Makes the services of each plugin of one process; they share the clock and the epochs."""
+    """Makes the services of each plugin of one process; they share clock, epochs and accounts."""
 
     clock: Clock = attrs.field(factory=SystemClock)
     seed: int | None = None
     """Makes every plugin's randomness repeatable."""
+    accounts: Accounts = attrs.field(default=attrs.Factory(lambda self: LocalAccounts(self.clock), takes_self=True))
     _epochs: Epochs = attrs.field(default=attrs.Factory(lambda self: Epochs(self.clock), takes_self=True))
 
-    def of(self, plugin: str) -> CoreServices:
-        """Return services under the name of `plugin`."""
-        seed = None if self.seed is None else f"{self.seed}:{plugin}"
-        log = logging.getLogger(f"market_data_pipeline.plugin.{plugin}")
-        return CoreServices(self.clock, random.Random(seed), log, self._epochs)  # noqa: S311 - jitter, no secret
+    def of(self, name: str, *, credential: str = "", rules: Sequence[AnyRule] = ()) -> CoreServices:
+        """Return the services of the provider or source of that name.
+
+        Args:
+            name: The name.
+            credential: What tells accounts of it apart: a hash, never the secret.
+            rules: The budget of the account.
+        """
+        seed = None if self.seed is None else f"{self.seed}:{name}"
+        log = logging.getLogger(f"market_data_pipeline.plugin.{name}")
+        chance = random.Random(seed)  # noqa: S311 (jitter, no secret)
+        return CoreServices(self.clock, chance, log, self._epochs, self.accounts, name, credential, rules)
+
+    def of_spec(self, spec: ProviderSpec | SourceSpec, settings: Any) -> CoreServices:
+        """Return the services of a provider or source with these settings."""
+        return self.of(spec.name, credential=credential_of(spec, settings), rules=budget_of(spec))
+
+
+def budget_of(spec: ProviderSpec | SourceSpec) -> tuple[AnyRule, ...]:
+    """Return the rules of a provider or source, and one for each of its held limits that has none."""
+    rules = spec.budget if isinstance(spec, ProviderSpec) else ()
+    named = {rule.name for rule in rules}
+    held = [
+        Concurrency(name=name, limit=limit, operations=())
+        for name, limit in spec.capabilities.held.items()
+        if name not in named
+    ]
+    return (*rules, *held)
+
+
+def credential_of(spec: ProviderSpec | SourceSpec, settings: Any) -> str:
+    """Return what tells accounts of a provider apart: a hash of the settings that its spec names as identity.
+
+    Where it names none, all uses of it share one account, which is the safe side.
+    """
+    if isinstance(spec, SourceSpec) or not spec.identity or settings is None:
+        return ""
+    values: list[Any] = [getattr(settings, name, None) for name in spec.identity]
+    plain = [value.get_secret_value() if hasattr(value, "get_secret_value") else value for value in values]
+    return blake2b(repr([spec.name, *plain]).encode(), digest_size=4).hexdigest()

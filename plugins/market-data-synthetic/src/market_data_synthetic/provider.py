@@ -96,19 +96,23 @@ class SyntheticProvider(MarketDataProvider):
         """
         self._check_open()
         check_known(request.underlying, self._settings)
-        await anyio.lowlevel.checkpoint()
-        self._failures.count_request()
+        async with self._services.call("chain", keys={"symbol": request.underlying}):
+            await anyio.lowlevel.checkpoint()
+            self._failures.count_request()
         now = self._services.clock.time_ns() if self._settings.first is None else self._settings.first
         return quotes(request, self._settings, now)
 
     async def resolve(self, symbol: str) -> Sequence[Instrument]:
         """Return the equity or, of a contract's symbol, the option; none of one that is empty, long or has a space."""
-        await anyio.lowlevel.checkpoint()
-        self._failures.count_request()
+        async with self._services.call("resolve", keys={"symbol": symbol}):
+            await anyio.lowlevel.checkpoint()
+            self._failures.count_request()
         return resolve(symbol, self._settings)
 
     async def _bars(self, request: BarsRequest) -> AsyncGenerator[StreamItem, None]:
-        self._failures.count_request()
+        async with self._services.call("history", keys={"symbol": request.symbol}):
+            await anyio.lowlevel.checkpoint()
+            self._failures.count_request()
         held: list[BarBatch] = []
         until = self._services.clock.time_ns() if self._settings.first is None else None
         for bars in fold(request, self._settings, until=until):
