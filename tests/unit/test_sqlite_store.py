@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_a_reboot_forgets_nothing_and_the_time_since_it_counts(store_of, machine
 
 
 def test_a_time_that_was_read_long_before_the_file_was_locked_is_not_used(store_of, machine):
-    """Such as that of a process which was stopped in between: it is no reboot, and no time at which anything goes out."""
+    """Such as that of a process which was stopped in between: it is no reboot, and nothing goes out as of then."""
     store = store_of()
     before = machine.now
     machine.now += DAY
@@ -190,7 +191,7 @@ sys.stdin.read()
     async def look():
         store = store_of()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", code, str(tmp_path / "budgets.sqlite"), os.path.dirname(__file__)),
+            *(sys.executable, "-c", code, str(tmp_path / "budgets.sqlite"), Path(__file__).parent),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
@@ -287,12 +288,12 @@ def test_a_damaged_page_allows_nothing(store_of, tmp_path):
 @pytest.mark.parametrize("value", [b"\xc1", b"\x93\xa6window\x80\xc0", b"\x93\xa6window\x81\xa5limit\x00\x90"])
 def test_a_damaged_value_allows_nothing(store_of, tmp_path, value):
     """RC-6."""
-    store = store_of()
-    take(store, slots_of(WINDOW))
+    one = store_of()
+    take(one, slots_of(WINDOW))
     with sqlite3.connect(tmp_path / "budgets.sqlite") as database:
         database.execute("UPDATE kept SET value = ? WHERE name != ''", (value,))
     database.close()
-    for store in (store, store_of()):
+    for store in (one, store_of()):
         with pytest.raises(BudgetUnavailable, match=r"budgets\.sqlite: .+; move it away"):
             take(store, slots_of(WINDOW))
 
@@ -314,12 +315,12 @@ def test_what_another_program_or_a_newer_version_wrote_is_left_alone(store_of, t
     with pytest.raises(BudgetUnavailable, match=message):
         take(store_of(), slots_of(WINDOW))
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["budgets.sqlite"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_is_not_there_allows_nothing(store_of):
     """RC-6."""
-    with pytest.raises(BudgetUnavailable, match="nowhere.budgets: unable to open database file: .+its folder must"):
+    with pytest.raises(BudgetUnavailable, match=r"nowhere.budgets: unable to open database file: .+its folder must"):
         take(store_of("nowhere/budgets"), slots_of(WINDOW))
 
 

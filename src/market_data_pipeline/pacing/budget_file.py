@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -56,7 +55,10 @@ class BudgetFile:
         self._data_version = -1
 
     def begin(self) -> bool:
-        """Begin a transaction that writes; False: another process is in one.
+        """Begin a transaction that writes.
+
+        Returns:
+            False: another process is in one.
 
         Raises:
             BudgetUnavailable: It cannot be opened, read or locked, or is of another format.
