@@ -3,8 +3,8 @@
 import asyncio
 import os
 import sqlite3
+import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -173,36 +173,29 @@ def test_a_forked_child_is_another_owner_and_the_parent_keeps_what_it_holds(stor
         os.close(end)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no such system")
 def test_the_death_of_a_parent_is_seen_while_its_child_lives(store_of, tmp_path):
     code = """
 import os, sys
-sys.path.insert(0, sys.argv[2])
-from test_sqlite_store import SqliteStore, lines, take
-store = SqliteStore(sys.argv[1])
-assert take(store, lines(3)).at is not None
+from market_data_pipeline.contracts.budget import Concurrency
+from market_data_pipeline.pacing import SqliteStore
+from market_data_pipeline.pacing.routes import Routes
+from market_data_pipeline.pacing.store import Ask
+slots = Routes("acme", [Concurrency(name="lines", limit=3, operations=())]).lease("lines", 3)
+assert SqliteStore(sys.argv[1]).decide(0, [Ask(slots)])[0].at is not None
 if os.fork():
     print("held", flush=True)
     os._exit(0)
 sys.stdin.read()
 """
-    if not hasattr(os, "fork"):
-        pytest.skip("no such system")
-
-    async def look():
-        store = store_of()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", code, str(tmp_path / "budgets.sqlite"), Path(__file__).parent),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert await process.stdout.readline() == b"held\n"
-        await process.wait()
-        verdict = take(store, lines(3))
-        process.stdin.close()
-        assert await process.stdout.read() == b""  # now the child has ended too
-        return verdict
-
-    assert asyncio.run(look()).at is not None
+    command = [sys.executable, "-c", code, tmp_path / "budgets.sqlite"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "held\n"
+        parent.wait()
+        verdict = take(store_of(), lines(3))
+        parent.stdin.close()
+        assert parent.stdout.read() == ""  # now the child has ended too
+    assert verdict.at is not None
 
 
 def test_meters_that_are_as_good_as_new_leave_the_file(store_of, machine, tmp_path):
