@@ -81,7 +81,6 @@ if __name__ == "__main__":
         for waiters in (1, 100):
             spent = microseconds(ours, waiters, processes)
             goal = f"  goal 20 us, {'met' if spent <= 20 else 'MISSED'}" if waiters > 1 else ""
-            print(
-                f"  {processes} process(es), {waiters:3} callers, SqliteStore       {spent:8.1f}  {spent / least:5.1f} x{goal}"
-            )
+            arm = f"{processes} process(es), {waiters:3} callers, SqliteStore"
+            print(f"  {arm:<46}{spent:8.1f}  {spent / least:5.1f} x{goal}")
     print(f"  1 process, 100 callers, MemoryStore            {microseconds(in_memory, 100, 1):8.1f}")
