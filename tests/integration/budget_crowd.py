@@ -61,4 +61,4 @@ if __name__ == "__main__":
     for child in children:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    print(kills)
+    sys.stdout.write(str(kills))

@@ -37,10 +37,11 @@ class Vendor:
 async def main():
     vendor = Vendor()
     server = await asyncio.start_server(vendor.serve, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     server.close()
-    print(json.dumps({"count": vendor.count, "violations": vendor.violations, "worst_delay": vendor.worst_delay}))
+    json.dump({"count": vendor.count, "violations": vendor.violations, "worst_delay": vendor.worst_delay}, sys.stdout)
 
 
 asyncio.run(main())

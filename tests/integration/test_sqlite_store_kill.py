@@ -45,7 +45,9 @@ def torment(folder, length_ms):
         done = subprocess.run([*crowd, str(length_ms)], check=True, stdout=subprocess.PIPE, text=True)
         seen, _ = vendor.communicate()
     seen = json.loads(seen)
-    print(f"{seen['count']} calls, {done.stdout.strip()} kills, worst delay {seen['worst_delay'] / 1e6:.1f} ms")
+    sys.stdout.write(
+        f"{seen['count']} calls, {done.stdout.strip()} kills, worst delay {seen['worst_delay'] / 1e6} ms\n"
+    )
     return seen, int(done.stdout)
 
 

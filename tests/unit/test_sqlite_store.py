@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import subprocess
 import sys
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_reboot_forgets_nothing_and_the_time_since_it_counts(store_of, machine
 
 
 def test_a_time_that_was_read_long_before_the_file_was_locked_is_not_used(store_of, machine):
-    """Such as that of a process which was stopped in between: it is no reboot, and no time at which anything goes out."""
+    """Such as that of a process which was stopped in between: it is no reboot, and nothing goes out as of then."""
     store = store_of()
     before = machine.now
     machine.now += DAY
@@ -172,36 +173,29 @@ def test_a_forked_child_is_another_owner_and_the_parent_keeps_what_it_holds(stor
         os.close(end)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no such system")
 def test_the_death_of_a_parent_is_seen_while_its_child_lives(store_of, tmp_path):
     code = """
 import os, sys
-sys.path.insert(0, sys.argv[2])
-from test_sqlite_store import SqliteStore, lines, take
-store = SqliteStore(sys.argv[1])
-assert take(store, lines(3)).at is not None
+from market_data_pipeline.contracts.budget import Concurrency
+from market_data_pipeline.pacing import SqliteStore
+from market_data_pipeline.pacing.routes import Routes
+from market_data_pipeline.pacing.store import Ask
+slots = Routes("acme", [Concurrency(name="lines", limit=3, operations=())]).lease("lines", 3)
+assert SqliteStore(sys.argv[1]).decide(0, [Ask(slots)])[0].at is not None
 if os.fork():
     print("held", flush=True)
     os._exit(0)
 sys.stdin.read()
 """
-    if not hasattr(os, "fork"):
-        pytest.skip("no such system")
-
-    async def look():
-        store = store_of()
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", code, str(tmp_path / "budgets.sqlite"), os.path.dirname(__file__)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert await process.stdout.readline() == b"held\n"
-        await process.wait()
-        verdict = take(store, lines(3))
-        process.stdin.close()
-        assert await process.stdout.read() == b""  # now the child has ended too
-        return verdict
-
-    assert asyncio.run(look()).at is not None
+    command = [sys.executable, "-c", code, tmp_path / "budgets.sqlite"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "held\n"
+        parent.wait()
+        verdict = take(store_of(), lines(3))
+        parent.stdin.close()
+        assert parent.stdout.read() == ""  # now the child has ended too
+    assert verdict.at is not None
 
 
 def test_meters_that_are_as_good_as_new_leave_the_file(store_of, machine, tmp_path):
@@ -287,12 +281,12 @@ def test_a_damaged_page_allows_nothing(store_of, tmp_path):
 @pytest.mark.parametrize("value", [b"\xc1", b"\x93\xa6window\x80\xc0", b"\x93\xa6window\x81\xa5limit\x00\x90"])
 def test_a_damaged_value_allows_nothing(store_of, tmp_path, value):
     """RC-6."""
-    store = store_of()
-    take(store, slots_of(WINDOW))
+    one = store_of()
+    take(one, slots_of(WINDOW))
     with sqlite3.connect(tmp_path / "budgets.sqlite") as database:
         database.execute("UPDATE kept SET value = ? WHERE name != ''", (value,))
     database.close()
-    for store in (store, store_of()):
+    for store in (one, store_of()):
         with pytest.raises(BudgetUnavailable, match=r"budgets\.sqlite: .+; move it away"):
             take(store, slots_of(WINDOW))
 
@@ -314,12 +308,12 @@ def test_what_another_program_or_a_newer_version_wrote_is_left_alone(store_of, t
     with pytest.raises(BudgetUnavailable, match=message):
         take(store_of(), slots_of(WINDOW))
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["budgets.sqlite"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_folder_that_is_not_there_allows_nothing(store_of):
     """RC-6."""
-    with pytest.raises(BudgetUnavailable, match="nowhere.budgets: unable to open database file: .+its folder must"):
+    with pytest.raises(BudgetUnavailable, match=r"nowhere.budgets: unable to open database file: .+its folder must"):
         take(store_of("nowhere/budgets"), slots_of(WINDOW))
 
 

@@ -55,7 +55,10 @@ class BudgetFile:
         self._data_version = -1
 
     def begin(self) -> bool:
-        """Begin a transaction that writes; False: another process is in one.
+        """Begin a transaction that writes.
+
+        Returns:
+            False: another process is in one.
 
         Raises:
             BudgetUnavailable: It cannot be opened, read or locked, or is of another format.

@@ -38,22 +38,22 @@ _Done: TypeAlias = tuple[asyncio.Future[Any], Any, Exception | None]
 _RULES: Final[dict[str, type[AnyRule | Feedback]]] = {
     rule.kind: rule for rule in (Window, Gcra, Concurrency, MinGap, Feedback)
 }
-_VALUE: Final = msgspec.msgpack.Decoder(tuple[str, dict[str, bool | int | float], Any])
+_VALUE: Final = msgspec.msgpack.Decoder(tuple[str, dict[str, Any], Any])
 
 
 class SqliteStore:
     """Meters in a file for all processes of a host; several limiters may use it.
 
-    What was taken outlives every process, and reboots (`StoreTime` says how, without the wall clock). What is held, such
-    as lines or open requests, belongs to this store object until it is given back, the store is closed, or its process
-    ends, whatever ends it: then it is free at once. A process that is only stopped or slow keeps what it holds.
+    What was taken outlives every process, and reboots (`StoreTime` says how, without the wall clock). What is held,
+    such as lines or open requests, belongs to this store object until it is given back, the store is closed, or its
+    process ends, whatever ends it: then it is free at once. A process that is only stopped or slow keeps what it holds.
 
     Each decision, and each time something is given back, is one transaction. A killed process loses nothing that it was
     granted, and no other one notices. If the power fails the file stays whole, and what was taken in the last seconds,
     which the system had not yet written to the disk, may be forgotten.
 
-    It is asked in a thread of its own, so that a locked file stops no loop. It may be used after a fork, in the child as
-    a new owner.
+    It is asked in a thread of its own, so that a locked file stops no loop. It may be used after a fork: in the child
+    it is a new owner.
 
     Args:
         path: The file, on a local disk; made if it is missing.
