@@ -311,9 +311,15 @@ def test_what_another_program_or_a_newer_version_wrote_is_left_alone(store_of, t
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_is_not_there_allows_nothing(store_of):
+def test_a_folder_that_is_not_there_is_made(store_of, tmp_path):
+    take(store_of("state/budgets"), slots_of(WINDOW))
+    assert (tmp_path / "state/budgets").is_file()
+
+
+def test_a_folder_that_cannot_be_made_allows_nothing(store_of, tmp_path):
     """RC-6."""
-    with pytest.raises(BudgetUnavailable, match=r"nowhere.budgets: unable to open database file: .+its folder must"):
+    (tmp_path / "nowhere").touch()
+    with pytest.raises(BudgetUnavailable, match=r"nowhere.budgets: .+: nothing goes out; its folder must"):
         take(store_of("nowhere/budgets"), slots_of(WINDOW))
 
 
@@ -389,12 +395,14 @@ def test_a_call_is_refused_while_the_file_cannot_be_used_and_goes_out_afterwards
     """RC-6."""
 
     async def program():
-        store = SqliteStore(tmp_path / "sub" / "budgets.sqlite")
+        in_the_way = tmp_path / "sub"
+        in_the_way.touch()
+        store = SqliteStore(in_the_way / "budgets.sqlite")
         limiter = Limiter("acme", [WINDOW], store=store)
         with pytest.raises(BudgetUnavailable, match="its folder must be there"):
             await limiter.acquire("bars")
         assert limiter.waiting == 0
-        tmp_path.joinpath("sub").mkdir()
+        in_the_way.unlink()
         grant = await limiter.acquire("bars")
         grant.release()
         store.close()
