@@ -41,7 +41,7 @@ def test_what_rules_of_one_operation_count_by_may_differ_as_long_as_the_call_say
     (finding,) = check_budget(IBKR, calls=[PlannedCall(operation="history", keys={"contract"})])
     assert str(finding) == (
         "rule 'history.same': no call of 'history' ever goes out: the rule counts by request, and the call does not say"
-        " request; call services.call('history', keys=...) with all of them, or narrow the rule's operations"
+        " request; say all of them in keys of services.call('history'), or narrow the rule's operations"
     )
     assert finding.is_error
 

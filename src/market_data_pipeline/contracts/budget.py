@@ -57,7 +57,7 @@ class Rule:
 class Window(Rule):
     """No interval of `period_ns` holds more than `limit`, at any time: an exact sliding window."""
 
-    kind = "window"
+    kind: ClassVar[RuleKind] = "window"
     limit: int = attrs.field(validator=_positive)
     period_ns: int = attrs.field(validator=_positive)
     counts: Literal["cost", "calls"] = attrs.field(default="cost", validator=attrs.validators.in_(("cost", "calls")))
@@ -71,7 +71,7 @@ class Gcra(Rule):
     The generic cell rate algorithm of ITU-T I.371, by virtual scheduling.
     """
 
-    kind = "gcra"
+    kind: ClassVar[RuleKind] = "gcra"
     limit: int = attrs.field(validator=_positive)
     period_ns: int = attrs.field(default=SECOND_NS, validator=_positive)
     burst: int = attrs.field(default=1, validator=_positive)
@@ -83,7 +83,7 @@ class Gcra(Rule):
 class Concurrency(Rule):
     """At most `limit` at a time: open requests, lines, connections. A call is one, a lease as many as it says."""
 
-    kind = "concurrency"
+    kind: ClassVar[RuleKind] = "concurrency"
     limit: int = attrs.field(validator=_positive)
 
 
@@ -91,7 +91,7 @@ class Concurrency(Rule):
 class MinGap(Rule):
     """Between the starts of two calls that it counts together pass at least `gap_ns`."""
 
-    kind = "min_gap"
+    kind: ClassVar[RuleKind] = "min_gap"
     gap_ns: int = attrs.field(validator=_positive)
 
 

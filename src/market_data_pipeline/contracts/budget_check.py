@@ -165,7 +165,7 @@ def _calls(rule: AnyRule, calls: Sequence[PlannedCall]) -> Iterator[BudgetFindin
                 rule=rule.name,
                 what=f"no call of {call.operation!r} ever goes out",
                 why=f"the rule counts by {', '.join(rule.per)}, and the call does not say {', '.join(missing)}",
-                cure=f"call services.call({call.operation!r}, keys=...) with all of them, or narrow the rule's operations",
+                cure=f"say all of them in keys of services.call({call.operation!r}), or narrow the rule's operations",
             )
     if rule.operations and not counted:
         yield _unused(rule, f"nobody calls {', '.join(sorted(rule.operations))}")
