@@ -177,6 +177,20 @@ def test_a_provider_that_settings_do_not_name_keeps_its_rules():
     assert rules(coordination={"providers": {"other": {"rules": {"minute": None}}}}) == (MINUTE,)
 
 
+@pytest.mark.parametrize("milliseconds", [0, 250])
+def test_settings_say_by_how_much_windows_are_stretched(milliseconds):
+    """RC-3."""
+
+    async def main(loop):
+        account = coordinator(loop, coordination={"jitter_allowance_ms": milliseconds}).account("acme", rules=[MINUTE])
+        begin = loop.time()
+        for _ in range(2):
+            await ask(account)
+        return loop.time() - begin
+
+    assert simulate(main) == pytest.approx(60 + milliseconds / 1000)
+
+
 def test_without_coordination_no_request_waits_and_what_is_held_still_is():
     async def main(loop):
         made = coordinator(loop, enable_rate_coordination=False)
@@ -326,7 +340,8 @@ def test_capacity_goes_out_at_once_and_the_rest_at_the_refill_rate():
 
 def test_a_provider_that_is_registered_again_has_used_nothing():
     async def main(loop):
-        made, begin = earlier(loop), loop.time()
+        made, begin = coordinator(loop), loop.time()
+        made.register_provider("acme", capacity=2, refill_rate=1)
         await made.acquire("acme", 2)
         made.register_provider("acme", capacity=5, refill_rate=1)
         await made.acquire("acme", 5)

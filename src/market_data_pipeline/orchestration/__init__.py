@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from market_data_pipeline.breaking import BreakerPolicy, BreakerStatus, CircuitBreaker
+from market_data_pipeline.breaking import BreakerPolicy, BreakerStatus, CircuitBreaker, CircuitBreakerOpen
 from market_data_pipeline.orchestration.coordinator import CooldownManager, RateCoordinator
 from market_data_pipeline.orchestration.registry import SourceRegistry
 from market_data_pipeline.orchestration.runtime import PipelineRuntime
@@ -16,6 +16,7 @@ __all__ = [
     "BreakerPolicy",
     "BreakerStatus",
     "CircuitBreaker",
+    "CircuitBreakerOpen",
     "CooldownManager",
     "PipelineRuntime",
     "PipelineRuntimeSettings",

@@ -9,7 +9,7 @@ import attrs
 from market_data_pipeline.breaking import BreakerEvent
 from market_data_pipeline.contracts import AnyRule, Clock, Concurrency
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
-from market_data_pipeline.pacing import Store
+from market_data_pipeline.pacing import MemoryStore, Store
 from market_data_pipeline.settings import PipelineRuntimeSettings
 from market_data_pipeline.settings.accounts import breaker_of, rules_of
 from market_data_pipeline.settings.coordination import AccountSettings
@@ -24,6 +24,13 @@ def coordinator_of(
     on_breaker: Callable[[BreakerEvent], None] | None = None,
 ) -> RateCoordinator:
     """Return the coordinator that settings ask for.
+
+    Args:
+        settings: The settings.
+        store: Where what was used is kept; left out: in this process.
+        clock: The time; left out: that of the loop.
+        seed: Makes jitter repeatable.
+        on_breaker: Is told when a breaker changes or refuses.
 
     Raises:
         ConfigurationError: The times of a breaker contradict each other.
@@ -41,6 +48,7 @@ def coordinator_of(
         name: _policy(settings, given.providers.get(name, AccountSettings()), name)
         for name in ["", *given.providers]
     }
+    store = store or MemoryStore(slack_ns=round(given.jitter_allowance_ms * 1e6))
     return RateCoordinator(policies=policies, rules=rules, store=store, clock=clock, seed=seed, on_breaker=on_breaker)
 
 
