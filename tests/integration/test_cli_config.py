@@ -217,7 +217,10 @@ def test_check_looks_at_the_budgets_and_breakers_that_come_out(mdp, caplog):
     said = mdp("config", "check", "mdp.yaml", code=2).err
     for place, text in [
         ("mdp.yaml:14:19", "rule 'cooldown': its name is no good"),
-        ("mdp.yaml:19:9", "coordination.providers.synthetic.rules.day: the plugin declares no such rule, so say its kind"),
+        (
+            "mdp.yaml:19:9",
+            "coordination.providers.synthetic.rules.day: the plugin declares no such rule, so say its kind",
+        ),
         ("mdp.yaml:20:9", "'synthetik'; did you mean 'synthetic'"),
         ("mdp.yaml:24:9", "coordination.providers.synthetic.operations.chain.breaker: .*max_wait_ns"),
     ]:

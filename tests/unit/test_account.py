@@ -73,8 +73,11 @@ def test_an_open_breaker_refuses_before_anybody_waits_or_anything_is_taken():
 
 def test_what_the_breaker_refuses_after_the_wait_is_given_back():
     async def main(loop):
-        vendor = account(loop, ONE_A_MINUTE, breaker=BreakerPolicy(threshold=1, base_wait_ns=300 * SECOND_NS,
-                                                                   max_wait_ns=300 * SECOND_NS, jitter=0.0))
+        vendor = account(
+            loop,
+            ONE_A_MINUTE,
+            breaker=BreakerPolicy(threshold=1, base_wait_ns=300 * SECOND_NS, max_wait_ns=300 * SECOND_NS, jitter=0.0),
+        )
         await ask(vendor)
         first = loop.time()
 
@@ -426,6 +429,13 @@ def test_a_look_says_who_waits_and_how_the_breakers_are():
                 status = vendor.status()
                 (wait,) = status.waits
                 tasks.cancel_scope.cancel()
-        return status.name, status.in_flight, wait.rule, wait.tenant, wait.left_ns // SECOND_NS, status.breakers[0].calls
+        return (
+            status.name,
+            status.in_flight,
+            wait.rule,
+            wait.tenant,
+            wait.left_ns // SECOND_NS,
+            status.breakers[0].calls,
+        )
 
     assert simulate(main) == ("acme", 1, "minute", "research", 59, 1)

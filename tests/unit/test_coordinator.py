@@ -152,7 +152,7 @@ def test_held_limits_can_be_leased_and_a_rule_of_that_name_takes_their_place():
     assert simulate(lambda loop: main(loop, Concurrency(name="lines", limit=1, operations=()))) == 1
 
 
-# --- settings ----------------------------------------------------------------------------------------------------------
+# --- settings ---
 
 
 def rules(declared=(MINUTE,), **settings):
@@ -165,7 +165,10 @@ def test_settings_change_add_and_take_away_rules():
     assert rules(**providers(rules={"minute": {"kind": "gcra", "limit": 2, "burst": 3}})) == (
         Gcra(name="minute", limit=2, burst=3),
     )
-    more = {"gap": {"kind": "min_gap", "gap_sec": 0.5, "per": ["contract"]}, "open": {"kind": "concurrency", "limit": 4}}
+    more = {
+        "gap": {"kind": "min_gap", "gap_sec": 0.5, "per": ["contract"]},
+        "open": {"kind": "concurrency", "limit": 4},
+    }
     assert rules(**providers(rules=more)) == (
         MINUTE,
         MinGap(name="gap", gap_ns=SECOND_NS // 2, per="contract"),
@@ -298,7 +301,7 @@ def test_weights_of_tenants_come_from_settings():
     assert simulate(main) == pytest.approx(32, abs=1)
 
 
-# --- earlier programs --------------------------------------------------------------------------------------------------
+# --- earlier programs ---
 
 
 def earlier(loop, **more):
@@ -318,7 +321,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_a_provider_that_is_not_registered_is_an_error(call):
     async def main(loop):
-        with pytest.raises(ValueError, match="'acne' is not registered: .*did you mean 'acme'"):
+        with pytest.raises(ValueError, match=r"'acne' is not registered: .*did you mean 'acme'"):
             await CALLS[call](earlier(loop))
 
     simulate(main)

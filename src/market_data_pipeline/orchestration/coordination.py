@@ -15,6 +15,7 @@ from market_data_pipeline.settings.accounts import breaker_of, rules_of
 from market_data_pipeline.settings.coordination import AccountSettings
 from market_data_pipeline.source.account import AccountPolicy
 
+
 def coordinator_of(
     settings: PipelineRuntimeSettings,
     *,
@@ -45,8 +46,7 @@ def coordinator_of(
         return [attrs.evolve(rule, operations=()) for rule in budget if isinstance(rule, Concurrency)]
 
     policies = {
-        name: _policy(settings, given.providers.get(name, AccountSettings()), name)
-        for name in ["", *given.providers]
+        name: _policy(settings, given.providers.get(name, AccountSettings()), name) for name in ["", *given.providers]
     }
     store = store or MemoryStore(slack_ns=round(given.jitter_allowance_ms * 1e6))
     return RateCoordinator(policies=policies, rules=rules, store=store, clock=clock, seed=seed, on_breaker=on_breaker)

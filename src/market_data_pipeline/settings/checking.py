@@ -55,9 +55,7 @@ def check_file(path: str | Path, host: Callable[[PluginSettings], PluginHost]) -
     return findings
 
 
-def _profiles(
-    document: Document, settings: SettingsFile
-) -> Iterator[tuple[Location, PipelineRuntimeSettings]]:
+def _profiles(document: Document, settings: SettingsFile) -> Iterator[tuple[Location, PipelineRuntimeSettings]]:
     """Yield what holds when a profile is chosen, and where that stands."""
     root = {key: value for key, value in document.root.value.items() if key != "profiles"}
     for name in settings.profiles:

@@ -16,7 +16,7 @@ def _filled(value: object) -> object:
     return nothing if value is None else value
 
 
-Filled = BeforeValidator(_filled)
+Filled: BeforeValidator = BeforeValidator(_filled)
 """A section of which the file gives the name alone is one that says nothing."""
 
 
