@@ -1,6 +1,7 @@
 """`mdp config`, and settings of `mdp run`."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -181,3 +182,47 @@ def test_what_is_required_stops_the_start_and_no_look(mdp):
     assert "plugins.required names 'gone', which is not installed" in said
     shown = json.loads(mdp("config", "show", "--json", "--settings", "mdp.yaml").out)
     assert shown["providers.synthetic.speed"]["value"] == "max"
+
+
+ACCOUNTS = """
+coordination:
+  breaker: {max_wait_sec: 60}
+  providers:
+    synthetic:
+      rules:
+        minute: {kind: window, limit: 10, period_sec: 60}
+        hour: {kind: window, limit: 900, period_sec: 3600}
+profiles:
+  bad:
+    coordination:
+      providers:
+        synthetic:
+          rules: {cooldown: {kind: min_gap, gap_sec: 1}}
+          breaker: {base_wait_sec: 5}
+  worse:
+    coordination:
+      providers:
+        synthetic: {rules: {day: {limit: 4}}}
+        synthetik: {}
+  worst:
+    coordination:
+      providers:
+        synthetic: {operations: {chain: {breaker: {base_wait_sec: 100}}}}
+"""
+
+
+def test_check_looks_at_the_budgets_and_breakers_that_come_out(mdp, caplog):
+    """RC-1."""
+    Path("mdp.yaml").write_text(ACCOUNTS)
+    said = mdp("config", "check", "mdp.yaml", code=2).err
+    for place, text in [
+        ("mdp.yaml:14:19", "rule 'cooldown': its name is no good"),
+        (
+            "mdp.yaml:19:9",
+            "coordination.providers.synthetic.rules.day: the plugin declares no such rule, so say its kind",
+        ),
+        ("mdp.yaml:20:9", "'synthetik'; did you mean 'synthetic'"),
+        ("mdp.yaml:24:9", "coordination.providers.synthetic.operations.chain.breaker: .*max_wait_ns"),
+    ]:
+        assert re.search(f"{place}.*{text}", said), said
+    assert any("mdp.yaml:8:9: rule 'hour': no call ever waits for it" in message for message in caplog.messages)

@@ -199,3 +199,16 @@ def test_info_of_a_plugin_whose_hook_of_commands_fails_says_so(mdp, installed, w
 def test_doctor_finds_a_factory_that_does_not_import(mdp, installed, write):
     installed(write("lazy", LAZY))
     assert "No module named 'no_such_module'" in mdp("doctor", code=1)
+
+
+def test_info_shows_a_budget_and_its_long_run_rate(mdp, installed, write, offering):
+    budget = "[Window(name='history', limit=60, period_ns=600 * SECOND_NS, operations='history', per='contract')]"
+    code = "from market_data_pipeline.contracts import SECOND_NS, Window\n" + offering(
+        "paced", more=f"capabilities=Capabilities(), budget={budget}"
+    )
+    installed(write("paced", code))
+    printed = mdp("info", "paced")
+    assert "  rule history      60 in 600 s, of history, per contract" in printed
+    assert "  in the long run 0.1 a second, by rule history: history, per contract" in printed
+    (offer,) = json.loads(mdp("info", "paced", "--json"))["offers"]
+    assert offer["budget"]["rules"] == {"history": "60 in 600 s, of history, per contract"}

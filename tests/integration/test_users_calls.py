@@ -349,6 +349,96 @@ print(hasattr(market_data_pipeline.operator, "Nothing"), hasattr(market_data_pip
 >>> True
 >>> False False
 """,
+    "RateCoordinator": """
+import asyncio
+from market_data_pipeline.orchestration import RateCoordinator
+from market_data_pipeline.orchestration.circuit_breaker import CircuitBreakerOpen
+
+async def main():
+    coordinator = RateCoordinator()
+    coordinator.register_provider(
+        "ibkr", capacity=60, refill_rate=60, cooldown_sec=600, breaker_threshold=2, breaker_timeout=60.0
+    )
+    await coordinator.acquire("ibkr")
+    await coordinator.acquire("ibkr", n=10)
+    await coordinator.record_success("ibkr")
+    print(coordinator.get_provider_state("ibkr"))
+    try:
+        await coordinator.acquire("polygon")
+    except ValueError as error:
+        print("not registered" in str(error), "error" in coordinator.get_provider_state("polygon"))
+    await coordinator.record_failure("ibkr")
+    await coordinator.record_failure("ibkr")
+    try:
+        await coordinator.acquire("ibkr")
+    except CircuitBreakerOpen:
+        print(coordinator.get_provider_state("ibkr")["circuit_state"])
+    await coordinator.trigger_cooldown("ibkr", "historical", duration_sec=5)
+    await coordinator.trigger_cooldown("ibkr", "historical")
+    print(sorted(coordinator.get_provider_state("ibkr").items()))
+
+asyncio.run(main())
+>>> {'provider': 'ibkr', 'circuit_state': 'closed', 'in_cooldown': False}
+>>> True True
+>>> open
+>>> [('circuit_state', 'open'), ('in_cooldown', True), ('provider', 'ibkr')]
+""",
+    "CooldownManager": """
+import asyncio
+from market_data_pipeline.orchestration.coordinator import CooldownManager
+
+async def main():
+    cooldowns = CooldownManager(cooldown_sec=600)
+    print(cooldowns.is_cooling_down("historical"))
+    await cooldowns.trigger_cooldown("historical")
+    await cooldowns.trigger_cooldown("orders", duration_sec=0.01)
+    await asyncio.sleep(0.05)
+    print(cooldowns.is_cooling_down("historical"), cooldowns.is_cooling_down("orders"))
+
+asyncio.run(main())
+>>> False
+>>> True False
+""",
+    "Budget and Pacer": """
+import asyncio
+from market_data_pipeline.pacing import Budget, Pacer
+
+async def main():
+    pacer = Pacer(Budget(max_msgs_per_sec=1000, burst=10))
+    for _ in range(12):
+        await pacer.allow()
+    await pacer.allow(n=5)
+    await pacer.reset()
+    await pacer.allow(10)
+    print("paced")
+
+asyncio.run(main())
+>>> paced
+""",
+    "CircuitBreaker": """
+import asyncio
+from market_data_pipeline.orchestration import CircuitBreaker
+
+async def main():
+    breaker = CircuitBreaker(threshold=2, timeout=0.01, half_open_attempts=1)
+    print(breaker.is_open(), breaker.get_state())
+    await breaker.record_failure()
+    await breaker.record_failure()
+    print(breaker.is_open(), breaker.get_state())
+    await asyncio.sleep(0.05)
+    print(breaker.is_open(), breaker.get_state())
+    await breaker.record_success()
+    print(breaker.get_state())
+    await breaker.reset()
+    print(breaker.get_state())
+
+asyncio.run(main())
+>>> False closed
+>>> True open
+>>> False half_open
+>>> closed
+>>> closed
+""",
 }
 
 SAID = re.compile("has no effect: |^no provider is configured: ")

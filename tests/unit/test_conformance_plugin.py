@@ -5,7 +5,7 @@ import sys
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from market_data_pipeline.contracts import Capabilities, MarketDataProvider
+from market_data_pipeline.contracts import Capabilities, MarketDataProvider, PlannedCall, Window
 from market_data_pipeline.errors import AuthenticationFailed
 from market_data_pipeline.plugins import ProviderSpec
 from market_data_pipeline.testing import PluginConformance
@@ -186,3 +186,15 @@ def test_a_provider_that_keeps_its_secret_passes():
     for check in (suite.test_settings_are_strict, suite.test_secrets_are_declared, suite.test_secrets_are_not_shown):
         check(specs())
         check([])
+
+
+def test_a_budget_that_cannot_be_meant_is_named():
+    """RC-1."""
+    rules = [Window(name="minute", limit=2, period_ns=60), Window(name="hour", limit=500, period_ns=3_600)]
+    spec = ProviderSpec(name="fake", factory=dict, capabilities=Capabilities(), budget=rules)
+    suite = PluginConformance()
+    with pytest.raises(AssertionError, match="budget of fake, rule 'hour': no call ever waits for it"):
+        suite.test_budget_is_consistent([spec])
+    suite.calls = [PlannedCall(operation="history", cost=3)]
+    with pytest.raises(AssertionError, match="rule 'minute': no call of 'history' ever goes out"):
+        suite.test_budget_is_consistent([spec])

@@ -23,6 +23,13 @@ from market_data_pipeline.pipeline import (
 )
 from market_data_pipeline.plugins import PluginHost, PluginPolicy
 from market_data_pipeline.settings import BatchSettings, PipelineSettings, PluginSettings
+from market_data_pipeline.settings.coordination import (
+    AccountSettings,
+    BreakerSettings,
+    CoordinationSettings,
+    OperationSettings,
+    RuleSettings,
+)
 from market_data_pipeline.settings.tree import SettingsFile
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -106,6 +113,11 @@ def test_the_migration_page_has_every_override():
         ("pipeline", PipelineSettings),
         ("pipeline.batch", BatchSettings),
         ("plugins", PluginSettings),
+        ("coordination", CoordinationSettings),
+        ("coordination.providers.NAME", AccountSettings),
+        ("coordination.providers.NAME.rules.RULE", RuleSettings),
+        ("coordination.providers.NAME.operations.OPERATION", OperationSettings),
+        ("coordination.breaker", BreakerSettings),
     ],
 )
 def test_the_settings_page_has_every_setting(heading, model):

@@ -140,3 +140,15 @@ plugin = Plugin()
     assert (problem.plugin, problem.reason) == ("sulky", "contract")
     assert problem.cause == "its hook mdp_commands raised OSError: no"
     assert [record.state for record in host.records()] == ["failed"]
+
+
+def test_a_budget_that_cannot_be_meant_is_a_warning(host_of, write, offering):
+    """RC-1."""
+    budget = "[MinGap(name='gap', gap_ns=9), Window(name='few', limit=5, period_ns=9, counts='calls')]"
+    more = f"capabilities=Capabilities(), budget={budget}"
+    code = "from market_data_pipeline.contracts import MinGap, Window\n" + offering("paced", more=more)
+    diagnosis = diagnose(host_of(write("paced", code)))
+    (warning,) = diagnosis.warnings
+    assert (warning.plugin, warning.reason, diagnosis.problems) == ("paced", "budget", ())
+    assert warning.cause.startswith("budget of paced, rule 'few': no call ever waits for it, because of 'gap': ")
+    assert warning.cure == "its author should leave it out, or correct 'gap'"

@@ -11,6 +11,7 @@ from market_data_pipeline.cli.options import Group, common, plugin_host, with_se
 from market_data_pipeline.errors import PluginError, PluginNotFound
 
 if TYPE_CHECKING:
+    from market_data_pipeline.contracts import AnyRule
     from market_data_pipeline.plugins import AnySpec, Diagnosis, PluginHost, PluginRecord
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -164,12 +165,24 @@ def _describe(spec: AnySpec) -> dict[str, Any]:
     capabilities = getattr(spec, "capabilities", None)
     if capabilities is not None:
         described["kinds"] = sorted(capabilities.kinds)
+    if budget := getattr(spec, "budget", ()):
+        described["budget"] = _budget(budget)
     try:
         model = spec.resolve_settings()
     except PluginError as error:
         return {**described, "error": str(error)}
     fields = () if model is None else model.model_fields.items()
     return {**described, "settings": [_setting(name, field) for name, field in fields]}
+
+
+def _budget(rules: Sequence[AnyRule]) -> dict[str, Any]:
+    import attrs
+
+    from market_data_pipeline.contracts import long_run
+    from market_data_pipeline.contracts.budget_check import described
+
+    rates = [attrs.asdict(rate) for rate in long_run(rules) if rate.per_sec is not None]
+    return {"rules": {rule.name: described(rule) for rule in rules}, "long_run": rates}
 
 
 def _setting(name: str, field: Any) -> dict[str, Any]:
@@ -198,3 +211,8 @@ def _print(record: PluginRecord | None, described: Sequence[dict[str, Any]]) -> 
         for setting in spec.get("settings", ()):
             default = "required" if setting["required"] else f"default {setting['default']}"
             click.echo(f"  {setting['name']:<18}{setting['description']} ({default})")
+        for name, text in spec.get("budget", {}).get("rules", {}).items():
+            click.echo(f"  rule {name:<13}{text}")
+        for rate in spec.get("budget", {}).get("long_run", ()):
+            of = f"{rate['operation'] or 'all other calls'}{''.join(f', per {key}' for key in rate['per'])}"
+            click.echo(f"  in the long run {rate['per_sec']:.3g} a second, by rule {rate['rule']}: {of}")

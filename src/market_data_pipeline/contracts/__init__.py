@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from market_data_pipeline.contracts.bounds import LongRunRate, long_run
 from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule, Concurrency, Gcra, MinGap, Rule, Window
+from market_data_pipeline.contracts.budget_check import BudgetFinding, PlannedCall, check_budget
 from market_data_pipeline.contracts.capabilities import Capabilities
 from market_data_pipeline.contracts.provider import BarsRequest, ChainRequest, MarketDataProvider
 from market_data_pipeline.contracts.services import Clock, Services
@@ -14,16 +16,19 @@ __all__ = [
     "AnyRule",
     "BarsRequest",
     "Batcher",
+    "BudgetFinding",
     "Capabilities",
     "ChainRequest",
     "Clock",
     "Concurrency",
     "Dynamic",
     "Gcra",
+    "LongRunRate",
     "MarketDataProvider",
     "MinGap",
     "Operator",
     "Outcome",
+    "PlannedCall",
     "RowSource",
     "Rule",
     "Services",
@@ -32,4 +37,6 @@ __all__ = [
     "StreamRequest",
     "TickSource",
     "Window",
+    "check_budget",
+    "long_run",
 ]

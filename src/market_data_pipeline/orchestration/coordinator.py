@@ -101,7 +101,7 @@ class RateCoordinator:
         breaker_threshold: int = 5,
         breaker_timeout: float = 60.0,
     ) -> None:
-        """Set up a provider for `acquire`; again: with other numbers, and nothing used.
+        """Set up a provider for `acquire`, in this process alone; again: with other numbers, and nothing used.
 
         Args:
             name: Its name.
@@ -121,7 +121,6 @@ class RateCoordinator:
             name,
             rules=[Budget(refill_rate, capacity).rule()],
             policy=policy,
-            store=self._store,
             clock=self._clock,
             chance=self._chance,
             on_breaker=self._on_breaker,

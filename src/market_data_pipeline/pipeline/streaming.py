@@ -31,6 +31,7 @@ from market_data_pipeline.pipeline.ledger import Ledger, count_rows
 from market_data_pipeline.pipeline.output import Output
 from market_data_pipeline.pipeline.stage import Stage
 from market_data_pipeline.source.guard import FOREIGN, contract_errors, run_foreign
+from market_data_pipeline.source.tenant import working_for
 
 LEDGER_CHECK_NS = 10_000_000_000
 RESCUE_SEC = 2.0
@@ -141,7 +142,8 @@ class StreamingPipeline:
             raise ConfigurationError(f"pipeline {self.ctx.pipeline_id} ran already: build a new one for each run")
         self.state = "running"
         try:
-            await self._run(self.ctx.duration_sec if duration_sec is None else duration_sec)
+            with working_for(self.ctx.tenant_id):
+                await self._run(self.ctx.duration_sec if duration_sec is None else duration_sec)
         except BaseException:
             self.state = "failed"
             raise

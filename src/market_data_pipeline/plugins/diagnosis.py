@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from market_data_pipeline.contracts import check_budget
 from market_data_pipeline.errors import PluginError, PluginNotFound
 from market_data_pipeline.plugins.record import PluginRecord, reason_of
+from market_data_pipeline.plugins.specs import ProviderSpec
 
 if TYPE_CHECKING:
     from market_data_pipeline.plugins.host import PluginHost
@@ -29,7 +31,7 @@ class Finding:
     distribution: str = ""
     """Name and version of what was installed; empty where it concerns several, or none."""
     reason: str
-    """The record's reason; also missing, slow and duplicate."""
+    """The record's reason; also missing, slow, duplicate and budget."""
     cause: str
     cure: str
 
@@ -55,7 +57,7 @@ def diagnose(host: PluginHost) -> Diagnosis:
     disabled = [_of_record(record) for record in records.values() if record.reason == "disabled"]
     return Diagnosis(
         problems=(*problems, *imports),
-        warnings=tuple(finding for record in host.records() for finding in _warnings(record)),
+        warnings=tuple(finding for record in host.records() for finding in _warnings(host, record)),
         notes=tuple(finding for finding in disabled if finding not in problems),
     )
 
@@ -82,7 +84,12 @@ def _resolve(spec: AnySpec) -> None:
         spec.resolve_factory()
 
 
-def _warnings(record: PluginRecord) -> Iterator[Finding]:
+def _warnings(host: PluginHost, record: PluginRecord) -> Iterator[Finding]:
+    for spec in host.specs(record.name) if record.state == "loaded" else ():
+        if isinstance(spec, ProviderSpec):
+            for found in check_budget(spec.budget, held=spec.capabilities.held):
+                cause = f"budget of {spec.name}, rule {found.rule!r}: {found.what}: {found.why}"
+                yield _finding(record, "budget", cause, f"its author should {found.cure}")
     if (record.load_ns or 0) > SLOW_NS:
         yield _finding(
             record,

@@ -9,15 +9,18 @@ from typing import Any
 import attrs
 from pydantic import ValidationError
 
+from market_data_pipeline.contracts import check_budget
 from market_data_pipeline.errors import ConfigurationError, PluginError
-from market_data_pipeline.plugins import PluginHost, Spec
+from market_data_pipeline.plugins import PluginHost, ProviderSpec, SourceSpec, Spec
+from market_data_pipeline.plugins.budget import budget_of
+from market_data_pipeline.settings.accounts import breaker_of, rules_of
 from market_data_pipeline.settings.document import Document, read_document
 from market_data_pipeline.settings.layers import merged
 from market_data_pipeline.settings.loading import FORM
 from market_data_pipeline.settings.mistakes import mistakes, placed
 from market_data_pipeline.settings.secrets import plain_secrets
 from market_data_pipeline.settings.shape import Location, is_in
-from market_data_pipeline.settings.tree import QUIET, PluginSettings, SettingsFile
+from market_data_pipeline.settings.tree import QUIET, PipelineRuntimeSettings, PluginSettings, SettingsFile
 from market_data_pipeline.settings.validation import check
 
 
@@ -38,14 +41,57 @@ def check_file(path: str | Path, host: Callable[[PluginSettings], PluginHost]) -
         findings.mistakes.append(str(error))
         return findings
     findings.mistakes.extend(document.refused)
+    settings = None
     try:
-        SettingsFile.model_validate(document.root.value, context=QUIET)
+        settings = SettingsFile.model_validate(document.root.value, context=QUIET)
     except ValidationError as error:
         findings.mistakes.extend(placed(mistakes(error, SettingsFile, document.root.value), document.find))
     find = host(_plugins(document)).provider_or_source
     for stand in _stands(document):
         _check(document, stand, find, findings)
+    if settings is not None:
+        for location, values in [((), settings), *_profiles(document, settings)]:
+            _check_accounts(document, location, values, find, findings)
     return findings
+
+
+def _profiles(document: Document, settings: SettingsFile) -> Iterator[tuple[Location, PipelineRuntimeSettings]]:
+    """Yield what holds when a profile is chosen, and where that stands."""
+    root = {key: value for key, value in document.root.value.items() if key != "profiles"}
+    for name in settings.profiles:
+        own = document.root.value["profiles"][name] or {}
+        if "coordination" in own:
+            whole = PipelineRuntimeSettings.model_validate(merged(root, own), context=QUIET)
+            yield ("profiles", name), whole
+
+
+def _check_accounts(
+    document: Document,
+    location: Location,
+    settings: PipelineRuntimeSettings,
+    find: Callable[[str], Spec],
+    findings: Findings,
+) -> None:
+    """Check the budgets and breakers that settings make out of those of the plugins."""
+    for name, account in settings.coordination.providers.items():
+        stand = (*location, "coordination", "providers", name)
+        place = document.find(stand)
+        try:
+            spec = find(name)
+            declared = budget_of(spec) if isinstance(spec, ProviderSpec | SourceSpec) else ()
+            rules = rules_of(declared, account.rules, name)
+            where = f"coordination.providers.{name}"
+            breaker_of(settings, [account.breaker], f"{where}.breaker")
+            for operation, of in account.operations.items():
+                breaker_of(settings, [account.breaker, of.breaker], f"{where}.operations.{operation}.breaker")
+        except (ConfigurationError, PluginError) as error:
+            findings.mistakes.append(f"{place}: {error}")
+            continue
+        known = set(check_budget(declared))  # those are for its author
+        for found in check_budget(rules):
+            if found not in known:
+                at = document.find((*stand, "rules", found.rule)) if found.rule in account.rules else place
+                (findings.mistakes if found.is_error else findings.warnings).append(f"{at}: {found}")
 
 
 def _plugins(document: Document) -> PluginSettings:

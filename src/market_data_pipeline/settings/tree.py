@@ -80,7 +80,9 @@ class PipelineRuntimeSettings(Section):
     )
     max_concurrent_pipelines: Positive = Field(default=10, description="How many pipelines may run at once.")
     orchestration_enabled: bool = Field(default=True, description="No effect yet.")
-    enable_rate_coordination: bool = Field(default=True, description="False: no rule of any provider is kept.")
+    enable_rate_coordination: bool = Field(
+        default=True, description="False: no rule about requests is kept; leases are."
+    )
     enable_routing: bool = Field(default=True, description="No effect yet.")
     circuit_breaker_threshold: Positive = Field(
         default=5, description="Failures in a row that open a breaker, unless coordination.breaker says otherwise."

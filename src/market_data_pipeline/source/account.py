@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from typing import Final
 
 import attrs
@@ -18,15 +17,13 @@ from market_data_pipeline.pacing import Grant, Limiter, RetryBudget, Store, Wait
 from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS
 from market_data_pipeline.pacing.routes import NO_KEYS
 from market_data_pipeline.source.patience import waiting_for_budget
+from market_data_pipeline.source.tenant import tenant
 
 MAX_OPERATIONS: Final = 256
 """How many kinds of requests an account may have."""
 
 COOLDOWN_JITTER: Final = 0.1
 """By which share a cooldown is made longer at random, so that not all come back at once."""
-
-tenant: ContextVar[str] = ContextVar("market_data_pipeline_tenant", default="")
-"""For whom the code that runs here works: what it waits for is shared fairly between tenants."""
 
 
 @attrs.frozen(kw_only=True)

@@ -12,6 +12,7 @@ from market_data_pipeline.plugins import ProviderSpec
 from market_data_pipeline.plugins.lifecycle import Tell
 from market_data_pipeline.source.guard import bounded_close, bounded_start, contract_errors
 from market_data_pipeline.source.services import ServiceFactory
+from market_data_pipeline.source.tenant import working_for
 
 
 @attrs.frozen(kw_only=True)
@@ -94,13 +95,14 @@ class ProviderPool:
 
     async def _start(self, spec: ProviderSpec, settings: Any) -> MarketDataProvider:
         factory = spec.resolve_factory()
-        with contract_errors(spec.name):
-            provider: MarketDataProvider = factory(settings, self.services.of_spec(spec, settings))
-        try:
-            await bounded_start(spec.name, provider)
-        except BaseException:
-            await bounded_close(spec.name, provider)
-            raise
+        with working_for(""):  # what it does by itself is for all who use it, not for the first of them
+            with contract_errors(spec.name):
+                provider: MarketDataProvider = factory(settings, self.services.of_spec(spec, settings))
+            try:
+                await bounded_start(spec.name, provider)
+            except BaseException:
+                await bounded_close(spec.name, provider)
+                raise
         return provider
 
     async def _leave(self, entry: _Entry) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import attrs
 
 from market_data_pipeline.clock import SystemClock
-from market_data_pipeline.contracts import AnyRule, Clock, Concurrency
+from market_data_pipeline.contracts import AnyRule, Clock
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
+from market_data_pipeline.plugins.budget import budget_of
 
 
 @attrs.define
@@ -146,18 +147,6 @@ class ServiceFactory:
     def of_spec(self, spec: ProviderSpec | SourceSpec, settings: Any) -> CoreServices:
         """Return the services of a provider or source with these settings."""
         return self.of(spec.name, credential=credential_of(spec, settings), rules=budget_of(spec))
-
-
-def budget_of(spec: ProviderSpec | SourceSpec) -> tuple[AnyRule, ...]:
-    """Return the rules of a provider or source, and one for each of its held limits that has none."""
-    rules = spec.budget if isinstance(spec, ProviderSpec) else ()
-    named = {rule.name for rule in rules}
-    held = [
-        Concurrency(name=name, limit=limit, operations=())
-        for name, limit in spec.capabilities.held.items()
-        if name not in named
-    ]
-    return (*rules, *held)
 
 
 def credential_of(spec: ProviderSpec | SourceSpec, settings: Any) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from market_data_pipeline.contracts import MarketDataProvider
+from market_data_pipeline.contracts import MarketDataProvider, PlannedCall, check_budget
 from market_data_pipeline.errors import MarketDataError, nearest
 from market_data_pipeline.plugins import GROUP, AnySpec, PluginHost, ProviderSpec, SourceSpec
 from market_data_pipeline.settings.secrets import MASK, is_hidden
@@ -48,6 +48,7 @@ class PluginConformance:
         settings: What its settings model needs, but for secrets: those get a text that must not be seen again.
         heavy: Modules that loading must not import.
         limit: Seconds that a start with a wrong secret may take.
+        calls: All that its providers ask of `Services.call`, so that their budgets can be held against it; None: not said.
     """
 
     distribution: ClassVar[str]
@@ -55,6 +56,7 @@ class PluginConformance:
     settings: ClassVar[Mapping[str, Any]] = {}
     heavy: ClassVar[frozenset[str]] = HEAVY
     limit: ClassVar[float] = 10.0
+    calls: ClassVar[Sequence[PlannedCall] | None] = None
 
     @pytest.fixture
     def imported(self) -> Imported:
@@ -120,6 +122,13 @@ class PluginConformance:
         for spec in specs:
             spec.resolve_factory()
             spec.resolve_settings()
+
+    def test_budget_is_consistent(self, specs: Sequence[AnySpec]) -> None:
+        """Each rule of a declared budget can be kept, and makes a call wait that no other rule does."""
+        for spec in specs:
+            if isinstance(spec, ProviderSpec):
+                found = check_budget(spec.budget, held=spec.capabilities.held, calls=self.calls)
+                assert not found, "\n".join(f"budget of {spec.name}, {finding}" for finding in found)
 
     def test_settings_are_strict(self, specs: Sequence[AnySpec]) -> None:
         """A misspelt setting is an error, and `identity` names settings that there are."""
