@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ BASE_WAIT_SEC: Final = 5.0
 
 STORE: Final = "state/budgets.sqlite"
 """Where in the data directory the processes of a host share what they used."""
+
+_log = logging.getLogger("market_data_pipeline.orchestration")
 
 RULES: Final[dict[str, type[Any]]] = {"window": Window, "gcra": Gcra, "concurrency": Concurrency, "min_gap": MinGap}
 
@@ -65,6 +68,12 @@ def coordinator_of(
     return RateCoordinator(
         policies=policies, rules=rules, store=_store(settings, clock), clock=clock, seed=seed, on_breaker=on_breaker
     )
+
+
+def log_breaker(event: BreakerEvent) -> None:
+    """Log what happens to a breaker; refused calls are too many for that."""
+    if event.kind != "rejected":
+        _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, event.kind, event.reason)
 
 
 def _store(settings: PipelineRuntimeSettings, clock: Clock | None) -> Store:
