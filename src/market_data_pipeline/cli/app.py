@@ -15,6 +15,8 @@ from contextlib import suppress
 import click
 
 from market_data_pipeline.cli.bars import bars
+from market_data_pipeline.cli.breakers import breakers
+from market_data_pipeline.cli.budgets import budgets
 from market_data_pipeline.cli.config import config
 from market_data_pipeline.cli.options import Unfinished
 from market_data_pipeline.cli.plugin_commands import PluginCommandFailed, RootGroup
@@ -45,6 +47,8 @@ def commands() -> None:
 
 
 commands.add_command(bars)
+commands.add_command(breakers)
+commands.add_command(budgets)
 commands.add_command(config)
 commands.add_command(plugins)
 commands.add_command(run)

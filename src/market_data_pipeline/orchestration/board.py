@@ -70,7 +70,7 @@ class Board:
         self._orders: tuple[Order, ...] = ()
         self._done: dict[CircuitBreaker, int] = {}  # the time of the last order that was done to it
         self._warmed: dict[VendorAccount, int] = {}
-        self._trouble = ""
+        self._troubles: set[str] = set()
         self._ahead: int | None = None  # wall time minus monotonic time
         self._since = 0
         self._ended = anyio.Event()
@@ -97,17 +97,19 @@ class Board:
         """Let `run` return."""
         self._ended.set()
 
+    async def close(self) -> None:
+        """Give back what the accounts hold, when nobody uses them any more."""
+        await self._coordinator.close()
+
     async def _files(self, work: Callable[[], T]) -> T | None:
-        """Do something with files, in a thread; None: it failed, which is logged when it is new."""
+        """Do something with files, in a thread; None: it failed, which is logged once for each cause."""
         try:
-            done = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         except OSError as error:
-            if str(error) != self._trouble:
-                _log.warning("operators cannot see or override this process: %s", error)
-            self._trouble = str(error)
+            if (cause := f"{type(error).__name__}: {error}") not in self._troubles:
+                self._troubles.add(cause)
+                _log.warning("operators cannot see or override this process: %s", cause)
             return None
-        self._trouble = ""
-        return done
 
     async def _take(self) -> None:
         """Read the orders, and do what was not done."""

@@ -7,6 +7,7 @@ and moved there, so that nobody reads half of one.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -20,7 +21,7 @@ from market_data_pipeline.errors import ConfigurationError
 MOST: Final = 1_000
 """How many orders there may be."""
 MOST_BYTES: Final = 16_384
-"""A larger file is no order."""
+"""So much of a file is read: a larger one is no order."""
 LONGEST: Final = 500
 """How many characters a reason or a name may have."""
 KEPT_NS: Final = 86_400 * 1_000_000_000
@@ -105,7 +106,7 @@ class Orders:
             )
         order = attrs.evolve(order, at=max([order.at, *(other.at + 1 for other in others)]))
         path = self._path(order)
-        new = path.with_suffix(".new")
+        new = path.with_suffix(f".{os.getpid()}")
         new.write_bytes(msgspec.json.encode(order))
         new.replace(path)
         for other in others:
@@ -154,9 +155,7 @@ def _about(order: Order) -> str:
 def _read(path: Path) -> Order | None:
     try:
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
-            raise ConfigurationError(f"more than {MOST_BYTES} bytes are no order")
+            data = file.read(MOST_BYTES)
         return msgspec.json.decode(data, type=Order)
     except FileNotFoundError:
         return None  # another one has taken its place

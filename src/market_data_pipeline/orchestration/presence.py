@@ -156,9 +156,11 @@ def present(folder: Path) -> tuple[ShownProcess, ...]:
     owners, mine = Owners.join(folder / LOCKS, os.getpid())
     try:
         found = []
-        for path in sorted(folder.glob("*.json"), key=lambda path: path.stem.zfill(12)):
-            if not path.stem.isdecimal() or not owners.lives(int(path.stem)) or int(path.stem) == mine:
+        for path in sorted(folder.glob("[0-9]*.*"), key=lambda path: path.name.zfill(20)):
+            if int(path.stem) == mine or not owners.lives(int(path.stem)):
                 path.unlink(missing_ok=True)
+                continue
+            if path.suffix != ".json":
                 continue
             try:
                 found.append(msgspec.json.decode(path.read_bytes(), type=ShownProcess))

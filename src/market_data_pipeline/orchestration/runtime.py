@@ -142,7 +142,7 @@ class PipelineRuntime:
         self._board.end()
 
     async def _look_after(self) -> None:
-        """Tell loaded plugins and operators what happens, until all has ended; then nobody holds anything at a vendor."""
+        """Tell plugins and operators what happens, until all has ended; then nobody holds anything at a vendor."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._board.run)
             if self._events is not None:

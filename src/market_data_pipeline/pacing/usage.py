@@ -20,7 +20,7 @@ class RuleUsage:
     used: int
     """Within the window, of the burst, or at a time; of a least gap: 1 while it lasts."""
     holders: Mapping[str, int] = attrs.field(factory=dict)
-    """Who holds how much of what is given back: by the number of the owner in a shared store, "" where there is none."""
+    """Who holds how much of what is given back, by the owner's number in a shared store; "" in one of this process."""
 
 
 @attrs.frozen(kw_only=True)
