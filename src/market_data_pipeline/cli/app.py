@@ -1,7 +1,7 @@
 """`mdp` itself: its commands, and what an error looks like to who typed one.
 
-Exit codes: 0 ok, 1 failure, 2 a mistake in what was typed, configured or installed, 3 rows not delivered, 130 and 143
-ended at once by a second SIGINT or SIGTERM.
+Exit codes: 0 ok, 1 failure, 2 a mistake in what was typed, configured or installed, 3 rows not delivered, 75 an order
+that a process has not taken, 130 and 143 ended at once by a second SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
