@@ -39,3 +39,9 @@ plugin = Plugin()
 """
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _own_data_directory(tmp_path_factory, monkeypatch):
+    """Keep what a runtime writes of itself out of the user's data directory."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))

@@ -1,7 +1,7 @@
 """`mdp` itself: its commands, and what an error looks like to who typed one.
 
-Exit codes: 0 ok, 1 failure, 2 a mistake in what was typed, configured or installed, 3 rows not delivered, 130 and 143
-ended at once by a second SIGINT or SIGTERM.
+Exit codes: 0 ok, 1 failure, 2 a mistake in what was typed, configured or installed, 3 rows not delivered, 75 an order
+that a process has not taken, 130 and 143 ended at once by a second SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from contextlib import suppress
 import click
 
 from market_data_pipeline.cli.bars import bars
+from market_data_pipeline.cli.breakers import breakers
+from market_data_pipeline.cli.budgets import budgets
 from market_data_pipeline.cli.config import config
 from market_data_pipeline.cli.conformance import conformance
 from market_data_pipeline.cli.options import Unfinished
@@ -46,6 +48,8 @@ def commands() -> None:
 
 
 commands.add_command(bars)
+commands.add_command(breakers)
+commands.add_command(budgets)
 commands.add_command(config)
 commands.add_command(conformance)
 commands.add_command(plugins)

@@ -17,6 +17,7 @@ from anyio.abc import TaskStatus
 
 from market_data_pipeline.cli.options import Unfinished
 from market_data_pipeline.cli.progress import View, is_wanted, show_progress
+from market_data_pipeline.orchestration.board import Board
 from market_data_pipeline.pipeline import PipelineBuilder, PipelineResult, PipelineSpec, StreamingPipeline
 from market_data_pipeline.pipeline.oneliner import first_setting
 from market_data_pipeline.settings.secrets import is_hidden
@@ -36,7 +37,9 @@ class _Run:
     seconds: float = 0.0
 
 
-def execute(spec: PipelineSpec, builder: PipelineBuilder, *, as_json: bool = False, view: View = "auto") -> None:
+def execute(
+    spec: PipelineSpec, builder: PipelineBuilder, board: Board, *, as_json: bool = False, view: View = "auto"
+) -> None:
     """Run a pipeline until it ends; a first SIGINT or SIGTERM stops it gracefully, a second one at once.
 
     Raises:
@@ -45,7 +48,7 @@ def execute(spec: PipelineSpec, builder: PipelineBuilder, *, as_json: bool = Fal
         Unfinished: A second signal came, or rows that it had taken over were not written in time.
     """
     run = _Run(builder.build(spec))
-    anyio.run(_run, run, view if is_wanted(spec) else "none")
+    anyio.run(_run, run, board, view if is_wanted(spec) else "none")
     reason = run.result.reason if run.result else "failed" if run.error else "killed"
     if run.error is not None and all(isinstance(cause, BrokenPipeError) for cause in _roots(run.error)):
         _log.info("the reader of the output went away")
@@ -68,10 +71,12 @@ def execute(spec: PipelineSpec, builder: PipelineBuilder, *, as_json: bool = Fal
         )
 
 
-async def _run(run: _Run, view: View) -> None:
+async def _run(run: _Run, board: Board, view: View) -> None:
     clock = run.pipeline.ctx.clock
     begin = clock.monotonic_ns()
+    await board.open()
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(board.run)
         await tasks.start(_heed_signals, run, tasks.cancel_scope)
         if view != "none":
             tasks.start_soon(show_progress, run.pipeline, view)
@@ -80,6 +85,7 @@ async def _run(run: _Run, view: View) -> None:
         except Exception as error:  # noqa: BLE001 - raised by execute(), behind the last line
             run.error = error
         tasks.cancel_scope.cancel()
+    await board.close()
     run.seconds = (clock.monotonic_ns() - begin) / 1e9
 
 

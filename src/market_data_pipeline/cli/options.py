@@ -13,6 +13,7 @@ import click
 from market_data_pipeline.errors import nearest
 
 if TYPE_CHECKING:
+    from market_data_pipeline.orchestration.board import Board
     from market_data_pipeline.pipeline import PipelineBuilder
     from market_data_pipeline.plugins import PluginHost, PluginPolicy
     from market_data_pipeline.settings import PluginSettings
@@ -153,14 +154,22 @@ def with_settings(function: Callable[..., None]) -> Callable[..., None]:
     return file(profile(function))
 
 
-def pipeline_builder(*, no_plugins: bool, settings: str | None, profile: str | None) -> PipelineBuilder:
-    """Return what makes pipelines out of these plugins, with these settings.
+def pipeline_builder(*, no_plugins: bool, settings: str | None, profile: str | None) -> tuple[PipelineBuilder, Board]:
+    """Return what makes pipelines out of these plugins, with these settings, and the board that their accounts are on.
 
     Raises:
         ConfigurationError: A variable or a setting is wrong.
     """
+    from market_data_pipeline.orchestration.board import Board
+    from market_data_pipeline.orchestration.coordination import coordinator_of, log_breaker
     from market_data_pipeline.pipeline import PipelineBuilder
     from market_data_pipeline.settings import load_settings
+    from market_data_pipeline.source.pool import ProviderPool
+    from market_data_pipeline.source.services import ServiceFactory
 
     loaded = load_settings(settings, profile=profile)
-    return PipelineBuilder(loaded, host=settings_host(loaded.settings.plugins, no_plugins=no_plugins))
+    coordinator = coordinator_of(loaded.settings, on_breaker=log_breaker)
+    pool = ProviderPool(ServiceFactory(accounts=coordinator))
+    host = settings_host(loaded.settings.plugins, no_plugins=no_plugins)
+    builder = PipelineBuilder(loaded, host=host, pool=pool)
+    return builder, Board(coordinator, loaded.settings.data_directory)

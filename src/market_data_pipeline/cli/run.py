@@ -46,7 +46,7 @@ def run(
       SOURCE[:SYMBOLS][?key=value&...] -> OPERATOR[:ARGUMENT][?...] -> SINK[:TARGET][?...]
       mdp run "synthetic:AAPL,MSFT?speed=max&count=1000 -> bars:1s -> parquet:./data"
     """  # noqa: D301 - click takes the character \b for "as it stands"
-    builder = pipeline_builder(**chosen)
+    builder, board = pipeline_builder(**chosen)
     limits = {"duration_sec": duration, "count": count}
     spec = _load(pipeline, builder).model_copy(
         update={name: limit for name, limit in limits.items() if limit is not None}
@@ -59,7 +59,7 @@ def run(
         return
     from market_data_pipeline.cli.execution import execute
 
-    execute(spec, builder, as_json=as_json, view=view)
+    execute(spec, builder, board, as_json=as_json, view=view)
 
 
 def _load(text: str, builder: PipelineBuilder) -> PipelineSpec:

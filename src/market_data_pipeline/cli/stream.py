@@ -33,8 +33,8 @@ def stream(
     from market_data_pipeline.pipeline import parse_spec
     from market_data_pipeline.pipeline.oneliner import parse_oneliner
 
-    builder = pipeline_builder(**chosen)
+    builder, board = pipeline_builder(**chosen)
     values = parse_oneliner(f"{source} -> console:{'json' if as_json else 'text'}", builder)
     if kinds is not None:
         values["kinds"] = kinds.split(",")
-    execute(parse_spec({**values, "count": count, "duration_sec": duration}), builder)
+    execute(parse_spec({**values, "count": count, "duration_sec": duration}), builder, board)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -18,6 +19,8 @@ from market_data_pipeline.source.account import AccountPolicy
 
 STORE: Final = "state/budgets.sqlite"
 """Where in the data directory the processes of a host share what they used."""
+
+_log = logging.getLogger("market_data_pipeline.orchestration")
 
 
 def coordinator_of(
@@ -60,6 +63,12 @@ def coordinator_of(
         seed=seed,
         on_breaker=on_breaker,
     )
+
+
+def log_breaker(event: BreakerEvent) -> None:
+    """Log what happens to a breaker; refused calls are too many for that."""
+    if event.kind != "rejected":
+        _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, event.kind, event.reason)
 
 
 def _store(settings: PipelineRuntimeSettings, clock: Clock | None) -> Store:

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio.to_thread
 
-from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy
+from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy, CircuitBreaker
 from market_data_pipeline.contracts import AnyRule, Clock
 from market_data_pipeline.errors import ConfigurationError, nearest
 from market_data_pipeline.pacing import Budget, CooldownManager, Store, Waits
@@ -50,6 +50,8 @@ class RateCoordinator:
         self._on_breaker = on_breaker
         self._accounts: dict[tuple[str, str], VendorAccount] = {}
         self._cooldown_sec: dict[str, float] = {}
+        self.on_new_breaker: Callable[[VendorAccount, CircuitBreaker], None] = lambda *_: None
+        """Is told of each breaker before its first call."""
 
     def account(self, provider: str, *, credential: str = "", rules: Sequence[AnyRule] = ()) -> VendorAccount:
         """Return the account of a credential, the same for all who have that one.
@@ -73,8 +75,12 @@ class RateCoordinator:
                 clock=self._clock,
                 chance=self._chance,
                 on_breaker=self._on_breaker,
+                on_new_breaker=self._new_breaker,
             )
         return self._accounts[key]
+
+    def _new_breaker(self, account: VendorAccount, breaker: CircuitBreaker) -> None:
+        self.on_new_breaker(account, breaker)
 
     def accounts(self) -> tuple[VendorAccount, ...]:
         """Return the accounts that were used, by name."""
@@ -124,6 +130,7 @@ class RateCoordinator:
             clock=self._clock,
             chance=self._chance,
             on_breaker=self._on_breaker,
+            on_new_breaker=self._new_breaker,
         )
         self._cooldown_sec[name] = cooldown_sec
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import anyio
 import attrs
 
-from market_data_pipeline.breaking import BreakerEvent
 from market_data_pipeline.channel import Policy
 from market_data_pipeline.model import Bar, Basis, History, Instrument, OptionChain, Quote, TimeLike, Trade
 from market_data_pipeline.operator import SecondBarAggregator
+from market_data_pipeline.orchestration.board import Board
 from market_data_pipeline.orchestration.builder import RuntimeBuilder
-from market_data_pipeline.orchestration.coordination import coordinator_of
+from market_data_pipeline.orchestration.coordination import coordinator_of, log_breaker
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.orchestration.providers import Providers, own_provider
 from market_data_pipeline.orchestration.queries import Queries
@@ -34,8 +34,6 @@ from market_data_pipeline.runners.configuration import Settings, settings_of
 from market_data_pipeline.settings import PipelineRuntimeSettings, plugin_policy
 from market_data_pipeline.source.pool import ProviderPool
 from market_data_pipeline.source.services import ServiceFactory
-
-_log = logging.getLogger("market_data_pipeline.orchestration")
 
 
 class PipelineRuntime:
@@ -80,15 +78,16 @@ class PipelineRuntime:
         self.registry: SourceRegistry = SourceRegistry(self._host)
         services = services or ServiceFactory()
         self.coordinator: RateCoordinator = coordinator_of(
-            self.settings, clock=services.clock, seed=services.seed, on_breaker=self._breaker_changed
+            self.settings, clock=services.clock, seed=services.seed, on_breaker=log_breaker
         )
+        self._board = Board(self.coordinator, self.data_dir, clock=services.clock)
         self._pool = ProviderPool(attrs.evolve(services, accounts=self.coordinator), self._tell)
         self._builder = RuntimeBuilder(self.settings, self.registry, host=self._host, pool=self._pool)
         self._providers = Providers(self.settings, self._builder.find_source)
         self._since: int | None = None
         self._events: HookEvents | None = None
         self._supervisor = Supervisor(
-            "PipelineRuntime", closing=self._close, ended=self._ended, beside=self._tell_plugins
+            "PipelineRuntime", closing=self._close, ended=self._ended, beside=self._look_after
         )
         self._streams = Streams(self._providers, self._pool, tasks=lambda: self._supervisor.tasks, tell=self._tell)
         self.service: PipelineService = PipelineService(
@@ -107,6 +106,7 @@ class PipelineRuntime:
         if self._events is None:
             self._events = HookEvents(self._host, self._pool.services.clock)
         self._host.check_required()
+        await self._board.open()
         await self._supervisor.start()
         self._since = self._pool.services.clock.time_ns()
         self._tell("runtime", "runtime", "started")
@@ -139,16 +139,15 @@ class PipelineRuntime:
         self._tell("runtime", "runtime", "ended")
         if self._events is not None:
             self._events.close()
+        self._board.end()
 
-    async def _tell_plugins(self) -> None:
-        """Tell loaded plugins what happens, until all has ended; then nobody holds anything at a vendor."""
-        if self._events is not None:
-            await self._events.run()
+    async def _look_after(self) -> None:
+        """Tell plugins and operators what happens, until all has ended; then nobody holds anything at a vendor."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._board.run)
+            if self._events is not None:
+                await self._events.run()
         await self.coordinator.close()
-
-    def _breaker_changed(self, event: BreakerEvent) -> None:
-        if event.kind != "rejected":
-            _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, event.kind, event.reason)
 
     def _tell(self, subject: Subject, name: str, state: LifecycleState, reason: str = "") -> None:
         if self._events is not None:

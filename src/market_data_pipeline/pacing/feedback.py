@@ -76,6 +76,10 @@ class FeedbackMeter(Plain):
         """Measure less."""
         self._went -= min(self._went, cost)
 
+    def used(self, now: int) -> int:
+        """Return 1 during a cooldown, else 0."""
+        return int(self.until > now)
+
     def idle(self, now: int) -> bool:
         """Tell whether neither cooldown nor rate is left."""
         return self.until <= now and not self.rate and now - self._began > MEASURE_NS

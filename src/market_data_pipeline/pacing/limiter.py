@@ -25,6 +25,7 @@ from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.queue import FairQueue
 from market_data_pipeline.pacing.routes import NO_KEYS, Routes
 from market_data_pipeline.pacing.store import Ask, MemoryStore, Settlement, Slot, Store, Verdict
+from market_data_pipeline.pacing.usage import Usage, see, usage_of
 from market_data_pipeline.pacing.waiter import Waiter, Waits
 
 MAX_WAITERS: Final = 10_000
@@ -232,6 +233,20 @@ class Limiter:
         now = self._now()
         everybody = chain(self._queue, *(parked.values() for parked in self._parked.values()))
         return tuple(waiter.explain(self.account, now) for waiter in sorted(everybody, key=attrgetter("seq")))
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The operations that were called here, and "": what a cooldown may concern."""
+        return self._routes.scopes
+
+    async def usage(self) -> Usage:
+        """Return how much of the budget is taken now, by all who share the store.
+
+        Raises:
+            BudgetUnavailable: The store fails.
+        """
+        slots = self._routes.shared()
+        return usage_of(await self._store.submit(partial(self._store.look, self._now(), see, slots)))
 
     def settle(self, what: Settlement, slots: Iterable[Slot]) -> None:
         """Tell the meters of slots something, and let out who may go because of it."""

@@ -43,6 +43,10 @@ class Meter(Protocol):
         """Note that what was taken has ended."""
         ...
 
+    def used(self, now: int, /) -> int:
+        """Return how much of its limit is taken."""
+        ...
+
     def idle(self, now: int, /) -> bool:
         """Tell whether it is as good as new and may be forgotten."""
         ...
@@ -108,6 +112,9 @@ class _WindowMeter(Plain):
                 self._sum -= cost
                 return
 
+    def used(self, now: int) -> int:
+        return sum(much for when, much, _ in self._log if when > now - self._period)
+
     def idle(self, now: int) -> bool:
         return not self._log or self._log[-1][0] <= now - self._period
 
@@ -168,6 +175,10 @@ class GcraMeter(Plain):
         rest = min(self._due, self._last * self._limit + self._run * self._period)
         self._due = max(self._due - cost * self._period, rest)
 
+    def used(self, now: int) -> int:
+        """Return how much of the burst is not there again; a part of one counts as one."""
+        return max(0, -(-(self._due - now * self._limit) // self._period))
+
     def idle(self, now: int) -> bool:
         """Tell whether the whole burst is there again."""
         return self._due <= now * self._limit
@@ -212,6 +223,9 @@ class _GapMeter(Plain):
         if self._last == at:
             self._last = self._before
 
+    def used(self, now: int) -> int:
+        return int(not self.idle(now))
+
     def idle(self, now: int) -> bool:
         return self._last is None or self._last + self._gap <= now
 
@@ -255,6 +269,10 @@ class OpenMeter:
             self.holders[self.owner] = left
         else:
             self.holders.pop(self.owner, None)
+
+    def used(self, _now: int) -> int:
+        """Return how much all of them hold."""
+        return sum(self.holders.values())
 
     def idle(self, _now: int) -> bool:
         """Tell whether nobody holds anything."""

@@ -94,6 +94,16 @@ class Routes:
             slot = self._scopes[operation] = Slot(_key(self._account, rule.kind, operation), rule, 1, apart=False)
         return slot
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The operations for which refusals may be noted, and "": the whole account."""
+        return ("", *(operation for operation in list(self._scopes) if operation))
+
+    def shared(self) -> tuple[Slot, ...]:
+        """Return what a look at the budget sees: each rule that does not count by keys, and each scope."""
+        rules = [self._slot(rule, 1, NO_KEYS) for rule in self.rules if not rule.per]
+        return (*rules, *map(self.scope, self.scopes))
+
     def scope_of(self, slot: Slot) -> str:
         """Return the operation whose refusals a slot is for."""
         return next(iter(slot.rule.operations or ()), "")

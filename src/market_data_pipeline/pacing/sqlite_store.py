@@ -24,7 +24,7 @@ from market_data_pipeline.pacing import owners
 from market_data_pipeline.pacing.budget_file import BudgetFile
 from market_data_pipeline.pacing.feedback import Feedback
 from market_data_pipeline.pacing.meters import NEVER, Meter, OpenMeter
-from market_data_pipeline.pacing.store import Ask, Settlement, Slot, Verdict, decide, meter_of
+from market_data_pipeline.pacing.store import Ask, Look, Settlement, Slot, Verdict, decide, meter_of
 from market_data_pipeline.pacing.store_time import StoreTime
 
 T = TypeVar("T")
@@ -113,6 +113,14 @@ class SqliteStore:
         """
         self._owed.append((what, tuple(slots)))
         self._transact(now, self._pay)
+
+    def look(self, now: int, what: Look[T], slots: Iterable[Slot]) -> list[T]:
+        """Return what is to be seen of the meters of these slots.
+
+        Raises:
+            BudgetUnavailable: The file cannot be locked or read.
+        """
+        return self._transact(now, lambda: [what(self._found[slot], slot, self._time.now) for slot in slots])
 
     def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do work of `decide` and `settle` in the store's own thread, in the order in which it was given.

@@ -54,6 +54,9 @@ class Verdict:
     """Else what holds it up longest; None: those before it, who claim one of its meters."""
 
 
+Look: TypeAlias = Callable[[Any, Slot, int], T]
+"""Sees something in the meter of a slot, at a time of the store's own clock, ns."""
+
 Settlement: TypeAlias = Callable[[Any, Slot, int], None]
 """Tells something to the meter of a slot, at a time of the store's own clock, ns."""
 
@@ -89,6 +92,16 @@ class Store(Protocol):
 
         Raises:
             PacingError: It could not be kept.
+        """
+        ...
+
+    def look(self, now: int, what: Look[T], slots: Iterable[Slot]) -> list[T]:
+        """Return what is to be seen of the meters of these slots; nothing is taken or kept.
+
+        `what` gets each meter, its slot and the store's own time.
+
+        Raises:
+            PacingError: They cannot be read.
         """
         ...
 
@@ -193,6 +206,10 @@ class MemoryStore:
         """Tell the meters of these slots something."""
         for slot in slots:
             what(self._find(slot, now), slot, now)
+
+    def look(self, now: int, what: Look[T], slots: Iterable[Slot]) -> list[T]:
+        """Return what is to be seen of the meters of these slots."""
+        return [what(self._find(slot, now), slot, now) for slot in slots]
 
     def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do work at once.

@@ -70,6 +70,7 @@ class VendorAccount:
         clock: The time; left out: the loop's.
         chance: Where jitter is drawn from; left out: other numbers in each run.
         on_breaker: Is told when a breaker changes or refuses.
+        on_new_breaker: Is told of each breaker before its first call.
 
     Raises:
         ConfigurationError: Two rules have one name.
@@ -86,6 +87,7 @@ class VendorAccount:
         clock: Clock | None = None,
         chance: random.Random | None = None,
         on_breaker: Callable[[BreakerEvent], None] | None = None,
+        on_new_breaker: Callable[[VendorAccount, CircuitBreaker], None] = lambda *_: None,
     ) -> None:
         self.provider: str = provider
         self.name: str = f"{provider}/{credential}" if credential else provider
@@ -103,6 +105,7 @@ class VendorAccount:
         self._clock = clock
         self._chance = chance or random.Random()  # noqa: S311 (jitter, no secret)
         self._on_breaker = on_breaker
+        self._on_new_breaker = on_new_breaker
         self._breakers: dict[str, CircuitBreaker | None] = {}
         self._refusals: dict[str, _Refusals] = {}
 
@@ -197,6 +200,8 @@ class VendorAccount:
                 on_event=self._on_breaker,
             )
         self._breakers[operation] = made
+        if made is not None:
+            self._on_new_breaker(self, made)
         return made
 
     def breakers(self) -> tuple[CircuitBreaker, ...]:

@@ -1,0 +1,262 @@
+"""The board between an operator and a running process, with time and files under control: CB-1, RC-10."""
+
+import logging
+import os
+
+import anyio
+import pytest
+
+from market_data_pipeline.contracts import Concurrency, MinGap, Window
+from market_data_pipeline.contracts.budget import SECOND_NS
+from market_data_pipeline.errors import BudgetUnavailable, CircuitBreakerOpen
+from market_data_pipeline.orchestration.board import ORDERS, PROCESSES, Board
+from market_data_pipeline.orchestration.coordinator import RateCoordinator
+from market_data_pipeline.orchestration.orders import Order, Orders
+from market_data_pipeline.orchestration.presence import LOCKS, Presence, ShownProcess, present
+from market_data_pipeline.testing import simulate
+
+RULES = [
+    Window(name="history", limit=60, period_ns=600 * SECOND_NS, operations="history"),
+    Concurrency(name="lines", limit=3, operations=()),
+    MinGap(name="same", gap_ns=SECOND_NS, per="contract", operations="bars"),
+]
+
+
+class Office:
+    """A process with an account, and an operator beside it."""
+
+    def __init__(self, loop, home):
+        self.loop, self.home = loop, home
+        self.coordinator = RateCoordinator(clock=loop, seed=1)
+        self.board = Board(self.coordinator, home, clock=loop)
+
+    @property
+    def account(self):
+        return self.coordinator.account("acme", credential="3f2a", rules=RULES)
+
+    @property
+    def breaker(self):
+        return self.account.breaker("history")
+
+    def order(self, action, target="acme/history", *, lasting=None, reason="the vendor is down"):
+        provider, _, operation = target.partition("/")
+        now = self.loop.time_ns()
+        until = None if lasting is None else now + lasting * SECOND_NS
+        order = Order(action=action, provider=provider, operation=operation, reason=reason, at=now, until=until)
+        return Orders(self.home / ORDERS).write(order)
+
+    def shown(self):
+        return present(self.home / PROCESSES)[0]
+
+
+@pytest.fixture
+def office(tmp_path):
+    """Run a test beside a running board."""
+
+    def run(test, *, before=lambda _: None):
+        async def program(loop):
+            office = Office(loop, tmp_path)
+            before(office)
+            async with anyio.create_task_group() as tasks:
+                await office.board.open()
+                tasks.start_soon(office.board.run)
+                await anyio.sleep(0.5)
+                await test(office)
+                office.board.end()
+
+        simulate(program)
+
+    return run
+
+
+def test_an_order_is_done_within_a_second_once_and_with_its_reason(office, caplog):
+    async def test(office):
+        assert office.breaker.state == "closed"
+        office.order("open")
+        await anyio.sleep(1)
+        with pytest.raises(CircuitBreakerOpen, match="an operator: the vendor is down"):
+            office.breaker.acquire()
+        office.breaker.clear("the program knows better")
+        await anyio.sleep(5)
+        assert office.breaker.state == "closed"
+
+    office(test)
+    assert caplog.text.count("an operator's order to open the breaker of acme/3f2a/history is done") == 1
+    assert "the vendor is down" in caplog.text
+
+
+def test_a_breaker_that_is_made_later_comes_up_as_ordered(office):
+    async def test(office):
+        office.order("open", "acme")
+        await anyio.sleep(1)
+        assert office.breaker.state == "forced_open"
+
+    office(test)
+
+
+def test_a_process_that_starts_later_comes_up_as_ordered_before_its_first_call(office):
+    async def test(office):
+        assert office.breaker.state == "disabled"
+
+    office(test, before=lambda office: office.order("disable"))
+
+
+def test_an_expiry_holds_by_the_monotonic_clock_from_when_it_was_taken(office):
+    async def test(office):
+        office.order("open", lasting=10)
+        await anyio.sleep(1)
+        office.breaker.status()
+        await anyio.sleep(8.9)
+        assert office.breaker.state == "forced_open"
+        await anyio.sleep(0.1)
+        assert office.breaker.state == "half_open"
+
+    async def later(office):
+        assert office.breaker.state == "closed"
+
+    office(test, before=lambda office: office.breaker)
+    office(later, before=lambda office: office.order("open", lasting=0))
+
+
+def test_a_wider_order_comes_back_when_a_narrower_one_has_ended(office):
+    async def test(office):
+        office.order("open", "acme")
+        await anyio.sleep(1)
+        office.order("disable", lasting=5)
+        await anyio.sleep(1)
+        assert office.breaker.state == "disabled"
+        await anyio.sleep(5)
+        assert office.breaker.state == "forced_open"
+
+    office(test, before=lambda office: office.breaker)
+
+
+def test_a_reset_closes_and_concerns_neither_new_breakers_nor_what_came_before_it(office, caplog):
+    async def test(office):
+        office.breaker.force_open("bad credentials")
+        office.order("reset")
+        await anyio.sleep(1)
+        assert (office.breaker.state, office.breaker.status().reason) == ("closed", "an operator: the vendor is down")
+        assert office.account.breaker("chain").status().generation == 0
+
+    async def later(office):
+        assert office.breaker.status().generation == 0
+
+    office(test)
+    office(later)
+    assert caplog.text.count("is done") == 1
+
+
+@pytest.mark.parametrize(("target", "left"), [("acme/history", (0, 60)), ("acme", (0, 0)), ("other", (60, 60))])
+def test_a_reset_of_a_budget_ends_the_cooldowns_that_it_names(office, target, left):
+    async def test(office):
+        async with office.account.call("history"), office.account.call("bars", keys={"contract": "A"}):
+            pass
+        for scope in ("history", "bars"):
+            office.account.limiter.cool(60 * SECOND_NS, scope=scope)
+        office.order("warm", target)
+        await anyio.sleep(1)
+        rests = {rest.operation: rest.left_ns for rest in (await office.account.limiter.usage()).rests}
+        assert tuple(-(-rests.get(scope, 0) // SECOND_NS // 60) * 60 for scope in ("history", "bars")) == left
+
+    office(test)
+
+
+def test_what_is_taken_who_waits_and_what_rests_is_shown(office):
+    async def test(office):
+        account = office.account
+        async with account.lease("lines", 2), account.call("history", cost=7), anyio.create_task_group() as tasks:
+            account.limiter.cool(60 * SECOND_NS, scope="history")
+
+            async def wait():
+                async with account.call("history", priority=7):
+                    pass
+
+            tasks.start_soon(wait)
+            await anyio.sleep(1)
+            process = office.shown()
+            tasks.cancel_scope.cancel()
+        (shown,) = process.accounts
+        assert (shown.name, shown.provider, shown.waiting, shown.in_flight) == ("acme/3f2a", "acme", 1, 2)
+        assert {rule.name: rule.usage and rule.usage.used for rule in shown.rules} == {
+            "history": 7,
+            "lines": 2,
+            "same": None,
+        }
+        (rest,) = shown.rests
+        start = office.loop.time_ns() - office.loop.monotonic_ns()
+        assert (rest.operation, rest.until) == ("history", start + 60_500_000_000)
+        (wait,) = shown.waits
+        assert (wait.waits.rule, wait.waits.priority, wait.until) == ("cooldown", 7, rest.until)
+        assert wait.since == start + 500_000_000
+        (breaker,) = shown.breakers
+        assert (breaker.status.operation, breaker.status.state, breaker.refuses) == ("history", "closed", False)
+
+    office(test)
+
+
+def test_nothing_is_written_while_nothing_changes(office, tmp_path):
+    async def test(office):
+        file = next(tmp_path.joinpath(PROCESSES).glob("*.json"))
+        before = file.stat().st_ino, file.stat().st_mtime_ns
+        await anyio.sleep(30)
+        assert (file.stat().st_ino, file.stat().st_mtime_ns) == before
+        office.breaker.force_open("x")
+        await anyio.sleep(1)
+        assert file.stat().st_ino != before[0]
+
+    office(test, before=lambda office: office.account.limiter.cool(60 * SECOND_NS))
+
+
+def test_a_process_that_has_ended_shows_nothing(office, tmp_path):
+    async def test(office):
+        assert office.shown().pid == os.getpid()
+
+    office(test)
+    assert [path.name for path in tmp_path.joinpath(PROCESSES).iterdir()] == [LOCKS]
+
+
+def test_a_folder_that_cannot_be_used_is_told_once_and_all_goes_on(office, tmp_path, caplog):
+    tmp_path.joinpath("state").write_text("in the way")
+
+    async def test(office):
+        await anyio.sleep(5)
+        assert office.breaker.state == "closed"
+
+    with caplog.at_level(logging.WARNING):
+        office(test)
+    assert caplog.text.count("operators cannot see or override this process") == 1
+
+
+def test_a_budget_that_cannot_be_read_is_shown_as_such(office, monkeypatch):
+    async def unknown():
+        raise BudgetUnavailable("the file is damaged")
+
+    async def test(office):
+        monkeypatch.setattr(office.account.limiter, "usage", unknown)
+        await anyio.sleep(1)
+        assert office.shown().accounts[0].trouble == "the file is damaged"
+
+    office(test)
+
+
+def test_a_file_without_a_living_owner_is_removed(tmp_path):
+    living = Presence(tmp_path)
+    living.show(ShownProcess(pid=1, since=0, taken=0, accounts=()))
+    for name in ("4000000.json", "4000000.new"):
+        tmp_path.joinpath(name).write_text("{}")
+    assert [process.pid for process in present(tmp_path)] == [1]
+    assert not list(tmp_path.glob("4000000.*"))
+    living.leave()
+    living.leave()
+    assert present(tmp_path) == ()
+
+
+def test_a_file_of_another_version_is_left_alone(tmp_path):
+    living = Presence(tmp_path)
+    living.show(ShownProcess(pid=1, since=0, taken=0, accounts=()))
+    file = next(tmp_path.glob("*.json"))
+    file.write_text("{}")
+    assert present(tmp_path) == ()
+    assert file.exists()
+    living.leave()
