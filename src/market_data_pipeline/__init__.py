@@ -5,8 +5,9 @@ Everything here is imported on first use, so that `import market_data_pipeline` 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from market_data_pipeline.laziness import lazy
 
 if TYPE_CHECKING:
     from market_data_pipeline.contracts import (
@@ -94,15 +95,10 @@ _ROOMS: Final = {
     ),
     "settings": ("PipelineSettings",),
 }
-_HOME: Final = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 if not TYPE_CHECKING:  # pragma: no branch - a checker must see misspelt names
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    __getattr__ = lazy(__name__, _ROOMS)
 
 
 def __dir__() -> list[str]:

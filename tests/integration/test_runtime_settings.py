@@ -9,7 +9,7 @@ import pytest
 from market_data_pipeline import PipelineRuntime
 from market_data_pipeline.contracts import Capabilities, MarketDataProvider
 from market_data_pipeline.errors import ConfigurationError, ConnectionLost, PluginError, PluginNotFound
-from market_data_pipeline.model import Origin, Quote, QuoteBatch
+from market_data_pipeline.model import Origin, Quote, QuoteBatch, parse_time
 from market_data_pipeline.pipeline import parse_spec
 from market_data_pipeline.plugins import PluginHost
 from market_data_pipeline.settings import PipelineRuntimeSettings
@@ -260,6 +260,23 @@ def test_a_shutdown_in_a_cancelled_scope_ends_all_the_same(seed):
         return runtime.look().state, runtime.look().streams
 
     assert simulate(main, seed=seed) == ("closed", ())
+
+
+def test_settings_of_a_call_lie_over_those_of_the_runtime_and_these_over_the_configured_ones():
+    """CFG-2."""
+
+    async def main(loop):
+        configured = {"providers": {"synthetic": {"start": START, "count": 9, "rate": 1}}}
+        own = {"speed": "max", "count": 5}
+        async with PipelineRuntime(configured, provider_settings=own, services=ServiceFactory(loop)) as runtime:
+            found = []
+            for settings in (None, {}, {"count": 3}, {"count": 3, "start": None}):
+                async with runtime.stream_quotes(["AAPL"], "synthetic", settings=settings) as quotes:
+                    times = [quote.ts_event async for quote in quotes]
+                found.append((len(times), times[0] >= parse_time(START)))
+            return found
+
+    assert simulate(main) == [(5, True), (5, True), (3, True), (3, False)]
 
 
 def test_pipelines_share_the_provider_that_the_runtime_was_made_with():

@@ -176,6 +176,45 @@ asyncio.run(main())
 >>> [108.0, 109.0]
 >>> None
 """,
+    "a circuit breaker": """
+import asyncio
+from market_data_pipeline.orchestration import CircuitBreaker
+from market_data_pipeline.orchestration.circuit_breaker import CircuitBreakerOpen
+
+async def ask(breaker, works):
+    if breaker.is_open():
+        raise CircuitBreakerOpen("acme")
+    if works:
+        await breaker.record_success()
+    else:
+        await breaker.record_failure()
+
+async def main():
+    breaker = CircuitBreaker(threshold=3, timeout=0.05, half_open_attempts=1)
+    for works in (False, False, True, False, False, False):
+        await ask(breaker, works)
+    print(breaker.get_state())
+    try:
+        await ask(breaker, True)
+    except CircuitBreakerOpen as error:
+        print(error)
+    while breaker.is_open():
+        await asyncio.sleep(0.01)
+    print(breaker.get_state())
+    await ask(breaker, True)
+    print(breaker.get_state())
+    slow = CircuitBreaker(1, 60.0)
+    await ask(slow, False)
+    await slow.reset()
+    print(slow.get_state(), CircuitBreaker().get_state())
+
+asyncio.run(main())
+>>> open
+>>> acme
+>>> half_open
+>>> closed
+>>> closed closed
+""",
     "a runtime, in a block": """
 import asyncio
 from market_data_pipeline import PipelineSpec

@@ -1,7 +1,7 @@
 """A program for the earlier system as a type checker sees it: `nox -s types` checks it and nothing runs it."""
 
 from collections.abc import AsyncGenerator
-from typing import assert_type
+from typing import Literal, assert_type
 
 from market_data_pipeline import (
     PipelineBuilder,
@@ -16,6 +16,7 @@ from market_data_pipeline import (
 from market_data_pipeline.batcher import HybridBatcher
 from market_data_pipeline.model import Row
 from market_data_pipeline.operator import EventTimePolicy, SecondBarAggregator
+from market_data_pipeline.orchestration import CircuitBreaker
 from market_data_pipeline.sink import StoreSink
 from market_data_pipeline.source.base import SourceStatus, TickSource
 
@@ -64,3 +65,9 @@ async def main() -> None:
     assert_type(await pipeline.run(duration_sec=5), PipelineResult)
     assert_type(await HybridBatcher().flush(), list[Row] | None)
     assert_type(await Prices([]).status(), SourceStatus)
+    breaker = CircuitBreaker(threshold=5, timeout=60.0, half_open_attempts=1)
+    assert_type(breaker.is_open(), bool)
+    assert_type(breaker.get_state(), Literal["closed", "open", "half_open"])
+    await breaker.record_failure()
+    await breaker.record_success()
+    await breaker.reset()

@@ -983,7 +983,6 @@ def test_nothing_but_the_block_and_the_earlier_calls_is_asynchronous():
     assert {function.__qualname__ for function in functions} == {
         *("Guard.__aenter__", "Guard.__aexit__"),
         *("CircuitBreaker.record_success", "CircuitBreaker.record_failure", "CircuitBreaker.reset"),
-        *("Clock.sleep_until", "SystemClock.sleep_until"),
     }
     for function in (Guard.__aenter__, Guard.__aexit__, *map(vars(CircuitBreaker).get, ("record_success", "reset"))):
         assert "await" not in inspect.getsource(function).partition('"""')[2].partition('"""')[2]

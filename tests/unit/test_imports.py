@@ -41,6 +41,10 @@ def test_the_channel_loads_the_loop_and_nothing_else():
     assert not loaded_by("import market_data_pipeline.channel") & (HEAVY | {"anyio"})
 
 
+def test_a_budget_of_this_process_loads_no_database():
+    assert "sqlite3" not in loaded_by("import market_data_pipeline.pacing")
+
+
 @pytest.mark.parametrize("name", ["Quote", "Capabilities", "MarketDataError"])
 def test_a_name_of_the_package_loads_its_own_room_alone(name):
     assert not loaded_by(f"from market_data_pipeline import {name}") & (HEAVY | LOOPS)

@@ -29,6 +29,8 @@ ALLOWED = {
     ("src/market_data_pipeline/plugins/host.py", "clock", "time.perf_counter_ns"): "the default of the injected timer",
     ("src/market_data_pipeline/orchestration/sync.py", "cancel", "answer.cancel"): "a future of a thread, no task",
     ("src/market_data_pipeline/plugins/events.py", "cancel", "call.cancel"): "a future of a thread, no task",
+    ("src/market_data_pipeline/pacing/limiter.py", "cancel", "waiter.alarm.cancel"): "a timer of the loop, no task",
+    ("src/market_data_pipeline/pacing/limiter.py", "cancel", "self._timer.cancel"): "a timer of the loop, no task",
     ("src/market_data_pipeline/source/guard.py", "create_task", "asyncio.create_task"): "foreign code that may hang",
     ("src/market_data_pipeline/source/guard.py", "cancel", "task.cancel"): "a scope would make what ignores it spin",
     (f"{KIT}/lifecycle.py", "create_task", "asyncio.create_task"): "a consumer that is cancelled natively, on purpose",

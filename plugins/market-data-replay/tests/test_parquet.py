@@ -3,6 +3,7 @@
 import logging
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -64,6 +65,17 @@ def test_rows_come_back_as_they_were_recorded(play, dataset, make):
     played = play(dataset("a", rows))
     assert played.rows == [replayed(row) for row in rows]
     assert {batch.born for batch in played.batches} == {"columns"}
+
+
+@pytest.mark.parametrize("conditions", [("F", "F"), ("F", "T"), ("F", None), (None, None)])
+def test_columns_of_one_value_are_those_of_one_value_in_all_row_groups(play, dataset, conditions):
+    first, second = ([trade(number) for number in numbers] for numbers in ((0, 1), (2, 3)))
+    first, second = (
+        [msgspec.structs.replace(row, conditions=one, side=one and "buy") for row in rows]
+        for rows, one in zip((first, second), conditions, strict=True)
+    )
+    path = dataset("a", first, second)
+    assert play(path).rows == [replayed(row) for row in (*first, *second)]
 
 
 def test_files_are_merged_by_time_and_batches_cut_where_kind_or_origin_change(play, dataset):

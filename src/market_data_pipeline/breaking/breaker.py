@@ -231,16 +231,10 @@ class CircuitBreaker:
     def report_error(self, permit: Permit, error: BaseException) -> None:
         """Take back the permit of a call that raised something; `Permit.release` calls this."""
         verdict, cause = worst(error, self._verdict)
-        if cause is None:
-            permit.cancel()
-            return
+        outcome: Outcome = verdict if verdict != "cooldown" else "ignored"
+        asked = getattr(cause, "retry_after", None) or 0
         reason = f"{type(cause).__name__}: {cause}"
-        if verdict == "forced":
-            permit.force(reason)
-        elif verdict == "failure":
-            permit.fail(reason, retry_after_ns=int((getattr(cause, "retry_after", None) or 0) * SECOND))
-        else:
-            permit.ignore()
+        self.report(permit, "cancelled" if cause is None else outcome, reason, int(asked * SECOND), None)
 
     def _verdict(self, error: Exception) -> Verdict:
         try:

@@ -16,6 +16,7 @@ import click
 
 from market_data_pipeline.cli.bars import bars
 from market_data_pipeline.cli.config import config
+from market_data_pipeline.cli.conformance import conformance
 from market_data_pipeline.cli.options import Unfinished
 from market_data_pipeline.cli.plugin_commands import PluginCommandFailed, RootGroup
 from market_data_pipeline.cli.plugins import plugins
@@ -46,6 +47,7 @@ def commands() -> None:
 
 commands.add_command(bars)
 commands.add_command(config)
+commands.add_command(conformance)
 commands.add_command(plugins)
 commands.add_command(run)
 commands.add_command(stream)

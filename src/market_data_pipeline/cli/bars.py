@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from market_data_pipeline.cli.options import common, with_settings
+from market_data_pipeline.cli.options import common, parsed_by, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -23,22 +22,8 @@ UNBOUNDED = 240
 """Columns, more than any of our tables has."""
 
 
-def _parsed(where: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
-    """Return what parses an option by a function, which is imported when the option is given."""
-
-    def parse(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
-        from market_data_pipeline.errors import ConfigurationError
-
-        try:
-            return None if text is None else resolve_name(where)(text)
-        except ConfigurationError as error:
-            raise click.BadParameter(str(error)) from None
-
-    return parse
-
-
-_interval = _parsed("market_data_pipeline.operator.bars:bar_interval")
-_time = _parsed("market_data_pipeline.model:parse_time")
+_interval = parsed_by("market_data_pipeline.operator.bars:bar_interval")
+_time = parsed_by("market_data_pipeline.model:parse_time")
 
 
 @click.command(short_help="Look at the bars of a dataset.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -81,6 +82,20 @@ def seconds(_context: click.Context, _option: click.Parameter, text: str | None)
         return parse_interval(f"{text}s" if text.isdecimal() else text) / 1e9
     except ConfigurationError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def parsed_by(where: str) -> Callable[[click.Context, click.Parameter, str | None], Any]:
+    """Return what parses an option by a function, which is imported when the option is given."""
+
+    def parse(_context: click.Context, _option: click.Parameter, text: str | None) -> Any:
+        from market_data_pipeline.errors import ConfigurationError
+
+        try:
+            return None if text is None else resolve_name(where)(text)
+        except ConfigurationError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return parse
 
 
 def plugin_host(*, no_plugins: bool, settings: str | None = None, profile: str | None = None) -> PluginHost:

@@ -154,7 +154,7 @@ class Columns(Mapping[str, "NDArray[Any]"]):
 
     def text(self, name: str) -> list[str | None]:
         """Return a text column as words."""
-        texts: list[str | None] = np.array(self.words[name], object)[self._arrays[name]].tolist()
+        texts: list[str | None] = np.array(self.words[name], object).take(self._arrays[name]).tolist()
         return texts
 
 

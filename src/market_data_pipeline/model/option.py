@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from market_data_pipeline.model.price import to_float
-from market_data_pipeline.model.rows import Origin
+from market_data_pipeline.model.rows import Origin, Sided
 
 Right: TypeAlias = Literal["call", "put"]
 
 
-class OptionQuote(msgspec.Struct, frozen=True, gc=False):
+class OptionQuote(msgspec.Struct, Sided, frozen=True, gc=False):
     """One contract of an option chain: its terms, its market, and what the vendor computed; what is unknown is None.
 
     Prices are int at 1e-9 in the quote currency for one unit of the underlying, times int ns since the epoch, UTC.
@@ -60,18 +60,3 @@ class OptionQuote(msgspec.Struct, frozen=True, gc=False):
     def strike(self) -> float:
         """The strike, in units of the quote currency."""
         return to_float(self.strike_px)
-
-    @property
-    def bid(self) -> float | None:
-        """The bid, in units of the quote currency."""
-        return None if self.bid_px is None else to_float(self.bid_px)
-
-    @property
-    def ask(self) -> float | None:
-        """The ask, in units of the quote currency."""
-        return None if self.ask_px is None else to_float(self.ask_px)
-
-    @property
-    def mid(self) -> float | None:
-        """Half way between bid and ask; None where a side is missing."""
-        return None if self.bid_px is None or self.ask_px is None else to_float(self.bid_px + self.ask_px) / 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from enum import IntFlag
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -90,7 +90,35 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         return self.origin.source
 
 
-class Quote(Row, frozen=True, gc=False):
+class _Sides(Protocol):
+    @property
+    def bid_px(self) -> int | None: ...
+    @property
+    def ask_px(self) -> int | None: ...
+
+
+class Sided:
+    """The sides of a market as floats, for what has them as exact prices; a missing side is None."""
+
+    __slots__ = ()
+
+    @property
+    def bid(self: _Sides) -> float | None:
+        """The bid, in units of the quote currency."""
+        return None if self.bid_px is None else to_float(self.bid_px)
+
+    @property
+    def ask(self: _Sides) -> float | None:
+        """The ask, in units of the quote currency."""
+        return None if self.ask_px is None else to_float(self.ask_px)
+
+    @property
+    def mid(self: _Sides) -> float | None:
+        """Half way between bid and ask; None where a side is missing."""
+        return None if self.bid_px is None or self.ask_px is None else (self.bid_px + self.ask_px) / (2 * SCALE)
+
+
+class Quote(Row, Sided, frozen=True, gc=False):
     """The best bid and offer at a time; a missing side is None."""
 
     kind: ClassVar[Kind] = "quote"
@@ -99,21 +127,6 @@ class Quote(Row, frozen=True, gc=False):
     ask_px: int | None
     bid_size: float | None
     ask_size: float | None
-
-    @property
-    def bid(self) -> float | None:
-        """The bid, in units of the quote currency."""
-        return None if self.bid_px is None else to_float(self.bid_px)
-
-    @property
-    def ask(self) -> float | None:
-        """The ask, in units of the quote currency."""
-        return None if self.ask_px is None else to_float(self.ask_px)
-
-    @property
-    def mid(self) -> float | None:
-        """Half way between bid and ask; None where a side is missing."""
-        return None if self.bid_px is None or self.ask_px is None else (self.bid_px + self.ask_px) / (2 * SCALE)
 
     @property
     def spread(self) -> float | None:

@@ -37,22 +37,23 @@ class ColumnFold:
     def __init__(self, interval: int, basis: Basis, bars: Sequence[OpenBar] = ()) -> None:
         self._interval = interval
         self._basis: Basis = basis
-        symbols: dict[str, int] = {}
+        bars = sorted(bars, key=lambda bar: (bar.start, bar.symbol))
+        symbols = {symbol: index for index, symbol in enumerate(sorted({bar.symbol for bar in bars}))}
         origins: dict[Origin, int] = {}
         self._open: Arrays = {
-            "symbol": np.array([symbols.setdefault(bar.symbol, len(symbols)) for bar in bars], "i8"),
+            "symbol": np.array([symbols[bar.symbol] for bar in bars], "i8"),
             "origin": np.array([origins.setdefault(bar.last.origin, len(origins)) for bar in bars], "i8"),
             **{name: np.array([getattr(bar, name) for bar in bars], "i8") for name in _OF_BAR},
             **{name: np.array([getattr(bar, name) for bar in bars], "f8") for name in _SUMS},
             **{name: np.array([getattr(bar.last, name) for bar in bars], "i8") for name in _OF_LAST},
         }
-        """The fields of `OpenBar`; symbol and origin are indices into lists."""
+        """The fields of `OpenBar`, by start and symbol; symbol and origin are indices into lists."""
         self._symbols = list(symbols)
         self._origins = list(origins)
         self._words: tuple[str | None, ...] = ()
-        """The words of the last batch, with which `_symbols` begins."""
-        self._sorted: list[str] = []
-        self._rank: Array = np.array([], "i8")
+        """The words of the last batch."""
+        self._codes: Array = np.array([], "i8")
+        """Of each of these words, the index in `_symbols`."""
 
     def dump(self) -> list[OpenBar]:
         """Return the open bars."""
@@ -80,6 +81,7 @@ class ColumnFold:
             rows, bucket = take(rows, in_time), bucket[in_time]
         if len(bucket):
             self._adopt(batch.columns.words["symbol"])
+            rows["symbol"] = self._codes.take(rows["symbol"])
             self._open = self._merge(rows, self._slots(rows, bucket), self._number(batch.origin))
         return len(bucket)
 
@@ -90,12 +92,10 @@ class ColumnFold:
             The bars by start and symbol, one batch for each run of one origin.
         """
         start = self._open["start"]
-        passed = start < (_FOREVER if before is None else before)
-        due = np.flatnonzero(passed)
-        if not len(due):
+        due = len(start) if before is None else int(np.searchsorted(start, before))
+        if not due:
             return []
-        bars = take(self._open, due[np.lexsort((self._ranks()[self._open["symbol"][due]], start[due]))])
-        self._open = take(self._open, np.flatnonzero(~passed))
+        bars, self._open = take(self._open, slice(due)), take(self._open, slice(due, None))
         cuts = [0, *(np.flatnonzero(np.diff(bars["origin"])) + 1).tolist(), len(bars["start"])]
         batches = []
         for cut, until in pairwise(cuts):
@@ -108,29 +108,17 @@ class ColumnFold:
         return batches
 
     def _adopt(self, words: tuple[str | None, ...]) -> None:
-        """Number symbols as a batch does, those of open bars that it does not know behind its own."""
+        """Number the symbols of a batch and of open bars in their order, which is then that of the slots."""
         if words is self._words:
             return
-        symbols = [word or "" for word in words]
-        ids = {symbol: index for index, symbol in enumerate(symbols)}
-        moved = []
-        for index in self._open["symbol"].tolist():
-            symbol = self._symbols[index]
-            if symbol not in ids:
-                ids[symbol] = len(symbols)
-                symbols.append(symbol)
-            moved.append(ids[symbol])
-        self._open["symbol"] = np.array(moved, "i8")
+        known = [self._symbols[index] for index in np.unique(self._open["symbol"]).tolist()]
+        symbols = sorted({*known, *(word or "" for word in words)})
+        index_of = {symbol: index for index, symbol in enumerate(symbols)}
+        if symbols != self._symbols:
+            moved = np.array([index_of.get(symbol, -1) for symbol in self._symbols], "i8")
+            self._open["symbol"] = moved[self._open["symbol"]]
+        self._codes = np.array([index_of[word or ""] for word in words], "i8")
         self._symbols, self._words = symbols, words
-        self._sorted.clear()
-
-    def _ranks(self) -> Array:
-        """Return the place of each symbol in `_sorted`."""
-        if len(self._sorted) != len(self._symbols):
-            order = sorted(range(len(self._symbols)), key=self._symbols.__getitem__)
-            self._sorted = [self._symbols[index] for index in order]
-            self._rank = np.argsort(order)
-        return self._rank
 
     def _number(self, origin: Origin) -> int:
         if origin not in self._origins:
@@ -155,12 +143,12 @@ class ColumnFold:
         first, last = _first_and_last(slots, count, old, rows["ts_event"])
         used = np.flatnonzero(first >= 0)
         first, last = first[used], last[used]
-        opened, closed = first < known, last < known
+        opened, closed = np.flatnonzero(first < known), np.flatnonzero(last < known)
 
-        def pick(name: str, values: Array, index: Array, is_old: Array) -> Array:
-            """Take from the rows, or from the bars where the index is one of theirs."""
+        def pick(name: str, values: Array, index: Array, of_old: Array) -> Array:
+            """Take from the rows, and at `of_old` from the bars, where the index is one of theirs."""
             picked = values.take(index - known, mode="clip").astype(old[name].dtype, copy=False)
-            picked[is_old] = old[name][index[is_old]]
+            picked[of_old] = old[name][index[of_old]]
             return picked
 
         def gather(name: str, ufunc: np.ufunc, fill: int) -> Array:
@@ -170,18 +158,20 @@ class ColumnFold:
                 ufunc.at(values, of_rows, rows[name])
             return values
 
-        trades, flags = gather("trades", np.add, 0), np.zeros(count, "i8")
+        counts, trades = np.bincount(of_rows, minlength=count), gather("trades", np.add, 0)
         if "trades" not in rows:
-            trades += np.bincount(of_rows, minlength=count)
+            trades += counts
+        flags = np.zeros(count, "i8")
         flags[of_bars] = old["flags"]
-        some = int(np.bitwise_or.reduce(rows["flags"]))
+        some, every = (int(ufunc.reduce(rows["flags"])) for ufunc in (np.bitwise_or, np.bitwise_and))
+        flags[counts > 0] |= every & sum(_BITS)
         for bit in _BITS:
-            if some & bit:
+            if some & ~every & bit:
                 flags[of_rows[rows["flags"] & bit != 0]] |= bit
         start = pick("start", rows["at"], first, opened)
         return {
             "symbol": pick("symbol", rows["symbol"], first, opened),
-            "origin": np.where(closed, pick("origin", rows["ts_recv"], last, closed), origin),
+            "origin": pick("origin", np.array([origin]), last, closed),
             "start": start - start % self._interval,
             "open_ts": pick("open_ts", rows["ts_event"], first, opened),
             "open_px": pick("open_px", rows["open_px"], first, opened),
@@ -211,11 +201,10 @@ class ColumnFold:
             "symbol",
         )
         flags, end = bars["flags"], bars["start"] + self._interval
-        rank = self._ranks()[bars["symbol"]]
-        used = np.zeros(len(self._sorted), "i4")
-        used[rank] = 1
-        words = [self._sorted[index] for index in np.flatnonzero(used).tolist()]
-        symbol = (np.cumsum(used, dtype="i4") - 1)[rank]
+        used = np.zeros(len(self._symbols), "i4")
+        used[bars["symbol"]] = 1
+        words = [self._symbols[index] for index in np.flatnonzero(used).tolist()]
+        symbol = (np.cumsum(used, dtype="i4") - 1)[bars["symbol"]]
         with np.errstate(divide="ignore", invalid="ignore"):
             vwap = bars["notional"] / bars["volume"] / SCALE
         unknown = (bars["volume"] == 0) | np.isnan(bars["notional"])

@@ -43,8 +43,8 @@ def read(batch: Batch[Row], basis: Basis, interval: int) -> Arrays:
     return take(inputs, np.flatnonzero(missing == 0)) if missing.any() else inputs
 
 
-def take(arrays: Arrays, index: Array) -> Arrays:
-    """Return the elements at `index` of every array."""
+def take(arrays: Arrays, index: Array | slice) -> Arrays:
+    """Return the elements at `index` of every array; a slice copies nothing."""
     return {name: array[index] for name, array in arrays.items()}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from market_data_pipeline.breaking import BreakerPolicy, BreakerStatus, CircuitBreaker, CircuitBreakerOpen
+from market_data_pipeline.breaking import CircuitBreaker, CircuitBreakerOpen
 from market_data_pipeline.orchestration.coordinator import CooldownManager, RateCoordinator
 from market_data_pipeline.orchestration.registry import SourceRegistry
 from market_data_pipeline.orchestration.runtime import PipelineRuntime
@@ -13,8 +13,6 @@ from market_data_pipeline.settings import PipelineRuntimeSettings
 from market_data_pipeline.source.tenant import working_for
 
 __all__ = [
-    "BreakerPolicy",
-    "BreakerStatus",
     "CircuitBreaker",
     "CircuitBreakerOpen",
     "CooldownManager",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import attrs
 
 from market_data_pipeline.breaking import BreakerEvent
 from market_data_pipeline.contracts import AnyRule, Clock, Concurrency
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
-from market_data_pipeline.pacing import MemoryStore, Store
+from market_data_pipeline.pacing import MemoryStore, SqliteStore, Store
 from market_data_pipeline.settings import PipelineRuntimeSettings
 from market_data_pipeline.settings.accounts import breaker_of, rules_of
 from market_data_pipeline.settings.coordination import AccountSettings
 from market_data_pipeline.source.account import AccountPolicy
+
+STORE: Final = "state/budgets.sqlite"
+"""Where in the data directory the processes of a host share what they used."""
 
 
 def coordinator_of(
@@ -28,7 +32,7 @@ def coordinator_of(
 
     Args:
         settings: The settings.
-        store: Where what was used is kept; left out: in this process.
+        store: Where what was used is kept; left out: where the settings say.
         clock: The time; left out: that of the loop.
         seed: Makes jitter repeatable.
         on_breaker: Is told when a breaker changes or refuses.
@@ -48,8 +52,24 @@ def coordinator_of(
     policies = {
         name: _policy(settings, given.providers.get(name, AccountSettings()), name) for name in ["", *given.providers]
     }
-    store = store or MemoryStore(slack_ns=round(given.jitter_allowance_ms * 1e6))
-    return RateCoordinator(policies=policies, rules=rules, store=store, clock=clock, seed=seed, on_breaker=on_breaker)
+    return RateCoordinator(
+        policies=policies,
+        rules=rules,
+        store=store or _store(settings, clock),
+        clock=clock,
+        seed=seed,
+        on_breaker=on_breaker,
+    )
+
+
+def _store(settings: PipelineRuntimeSettings, clock: Clock | None) -> Store:
+    """Return the store of what was used; a file of it is made when a provider with rules is called first."""
+    given = settings.coordination
+    slack_ns = round(given.jitter_allowance_ms * 1e6)
+    if given.store == "memory":
+        return MemoryStore(slack_ns=slack_ns)
+    path = settings.data_directory / STORE
+    return SqliteStore(path, slack_ns=slack_ns, lock_timeout=given.lock_timeout_sec, clock=clock)
 
 
 def _policy(settings: PipelineRuntimeSettings, account: AccountSettings, name: str) -> AccountPolicy:

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import anyio.to_thread
+
 from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy
 from market_data_pipeline.contracts import AnyRule, Clock
 from market_data_pipeline.errors import ConfigurationError, nearest
@@ -65,9 +67,9 @@ class RateCoordinator:
             self._accounts[key] = VendorAccount(
                 provider,
                 credential=credential,
-                rules=self._rules(provider, rules),
+                rules=(budget := self._rules(provider, rules)),
                 policy=self._policies.get(provider) or self._policies.get(""),
-                store=self._store,
+                store=self._store if budget else None,  # where nothing is limited there is nothing to share
                 clock=self._clock,
                 chance=self._chance,
                 on_breaker=self._on_breaker,
@@ -81,6 +83,12 @@ class RateCoordinator:
     def explain(self) -> tuple[Waits, ...]:
         """Return who waits at which account: for which rule, and how long at least."""
         return tuple(waits for account in self.accounts() for waits in account.limiter.explain())
+
+    async def close(self) -> None:
+        """Give back what is held, so that other processes need not find out that this one has ended. Idempotent."""
+        close: Callable[[], None] | None = getattr(self._store, "close", None)
+        if close is not None:
+            await anyio.to_thread.run_sync(close)
 
     # --- the calls of earlier programs ------------------------------------------------------------------------------
 

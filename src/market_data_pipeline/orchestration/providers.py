@@ -12,6 +12,7 @@ from market_data_pipeline.errors import CapabilityNotSupported, ConfigurationErr
 from market_data_pipeline.model import Kind
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
 from market_data_pipeline.settings import PipelineRuntimeSettings, validated
+from market_data_pipeline.settings.layers import merged
 from market_data_pipeline.settings.loading import provider_values
 
 DEFAULT_PROVIDER = "synthetic"
@@ -57,12 +58,12 @@ class Providers:
         return self.find(self._name(name))
 
     def settings(self, spec: Provider, given: Mapping[str, Any] | None) -> Any:
-        """Return the settings of a provider, checked: those that are given, or else those that the runtime has for it.
+        """Return the settings of a provider, checked: those that are given over those that the runtime has for it.
 
         Raises:
             ConfigurationError: One is wrong.
         """
-        values = provider_values(self.config, spec.name) if given is None else given
+        values = merged(provider_values(self.config, spec.name), given or {})
         return validated(spec, values, where=f"source {spec.name}")
 
     def _name(self, given: str | None) -> str:
@@ -75,12 +76,13 @@ class Providers:
 def own_provider(
     config: PipelineRuntimeSettings, provider: str | None, settings: Mapping[str, Any] | None
 ) -> PipelineRuntimeSettings:
-    """Return settings in which this is the runtime's own provider, with these settings of its own."""
+    """Return settings in which this is the own provider, with these settings over those that they have for it."""
     if provider is not None:
         config = config.model_copy(update={"provider": provider})
     if settings is not None:
-        own = {config.provider or DEFAULT_PROVIDER: dict(settings)}
-        config = config.model_copy(update={"providers": {**config.providers, **own}})
+        name = config.provider or DEFAULT_PROVIDER
+        own = merged(provider_values(config, name), settings)
+        config = config.model_copy(update={"providers": {**config.providers, name: own}})
     return config
 
 

@@ -67,7 +67,7 @@ class PipelineRuntime:
             settings: Settings; a mapping goes before those of environment and settings file, and None is those alone.
             provider: Where streams come from unless they say otherwise; that of the settings unless given. Where
                 neither says one it is "synthetic", with a warning each time.
-            provider_settings: Its settings, for streams and pipelines, in place of those that the settings have for it.
+            provider_settings: Its settings, for streams and pipelines, over those that the settings have for it.
             host: The plugins to look in; those of this environment that the settings allow, unless given.
             services: Clock and randomness for everything in it.
 
@@ -141,9 +141,10 @@ class PipelineRuntime:
             self._events.close()
 
     async def _tell_plugins(self) -> None:
-        """Tell loaded plugins what happens, until all has ended."""
+        """Tell loaded plugins what happens, until all has ended; then nobody holds anything at a vendor."""
         if self._events is not None:
             await self._events.run()
+        await self.coordinator.close()
 
     def _breaker_changed(self, event: BreakerEvent) -> None:
         if event.kind != "rejected":
@@ -170,7 +171,7 @@ class PipelineRuntime:
             symbols: What to ask for, as the rows shall carry them.
             source_priority: Names of providers: the first that is installed and has such rows is taken.
             provider: An installed provider or source; the runtime's own unless given.
-            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            settings: Its settings, over those that the runtime has for it.
             on_full: What happens when the reader is slower than the market: drop_oldest, drop_newest, conflate (the
                 latest of each symbol), fail, or block, for a source that can wait.
 
@@ -223,7 +224,7 @@ class PipelineRuntime:
             allowed_lateness_sec: How far a row may be behind the newest one and still count; as the settings say for
                 pipelines, unless given.
             provider: An installed provider or source; the runtime's own unless given.
-            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            settings: Its settings, over those that the runtime has for it.
             on_full: What happens when the reader is slower than the bars; see `stream_quotes`.
 
         Returns:
@@ -265,7 +266,7 @@ class PipelineRuntime:
             interval: How long a bar is.
             basis: "trade", or "bid", "ask" or "mid" of quotes.
             provider: An installed provider; the runtime's own unless given.
-            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            settings: Its settings, over those that the runtime has for it.
             limit: So many bars are kept in memory at most.
 
         Returns:
@@ -297,7 +298,7 @@ class PipelineRuntime:
             expiries: One expiry, or the first and the last one, as dates or YYYY-MM-DD; None: all.
             strikes: The least and the greatest, in units of the quote currency; None: all.
             provider: An installed provider; the runtime's own unless given.
-            settings: Its settings; those given to the runtime if it is the runtime's own provider.
+            settings: Its settings, over those that the runtime has for it.
 
         Returns:
             The contracts, with conversions to Arrow, pandas and Polars.

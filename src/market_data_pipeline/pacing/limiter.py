@@ -24,7 +24,7 @@ from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.queue import FairQueue
 from market_data_pipeline.pacing.routes import NO_KEYS, Routes
-from market_data_pipeline.pacing.store import MemoryStore, Settlement, Slot, Store, Verdict
+from market_data_pipeline.pacing.store import Ask, MemoryStore, Settlement, Slot, Store, Verdict
 from market_data_pipeline.pacing.waiter import Waiter, Waits
 
 MAX_WAITERS: Final = 10_000
@@ -32,6 +32,9 @@ MAX_WAITERS: Final = 10_000
 
 LOOK_NS: Final = 100_000_000
 """How often a shared store is asked whether another process gave back what somebody here waits for."""
+
+MOVES: Final = 4
+"""How often a call changes the meter that it waits apart for; then it stays in line, so that its claims hold."""
 
 Ts = TypeVarTuple("Ts")
 
@@ -126,13 +129,13 @@ class Limiter:
 
         Raises:
             BudgetExhausted: There is no room now, and it is not patient.
-            DeadlineExceeded: There is no room before the deadline; nothing was taken.
+            DeadlineExceeded: There is no room before the deadline, as far as can be told now; nothing was taken.
             Overloaded: Too many wait.
             BudgetUnavailable: The store fails; nothing is allowed.
             ConfigurationError: The call does not fit the rules, whatever the time.
         """
         slots = self._routes.call(operation, cost, keys)
-        if (grant := self._take_now(slots)) is not None:
+        if (deadline is None or deadline >= self._now()) and (grant := self._take_now(slots)) is not None:
             return grant
         return await self._wait(
             slots, operation, keys, cost=cost, tenant=tenant, priority=priority, deadline=deadline, patient=patient
@@ -220,7 +223,8 @@ class Limiter:
                 waiter.slots = self._routes.again(waiter.slots, waiter.lane, waiter.cost, waiter.keys)
             except ConfigurationError as error:
                 self._queue.leave(waiter)
-                waiter.answer.set_exception(error)
+                if not waiter.answer.done():
+                    waiter.answer.set_exception(error)
         self._dispatch()
 
     def explain(self) -> tuple[Waits, ...]:
@@ -238,7 +242,7 @@ class Limiter:
             self._settled(slots)
         else:
             work = self._store.submit(partial(self._store.settle, now, what, slots))
-            work.add_done_callback(lambda done: self._settled(slots, done.exception()))
+            work.add_done_callback(lambda done: None if done.cancelled() else self._settled(slots, done.exception()))
 
     def _settled(self, slots: Sequence[Slot], error: BaseException | None = None) -> None:
         if error is not None:
@@ -273,14 +277,11 @@ class Limiter:
 
         Raises:
             Overloaded: Too many wait.
+            DeadlineExceeded: It is over already.
             PacingError: The answer is no.
         """
-        if self.waiting >= self._max_waiters:
-            raise Overloaded(
-                f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",
-                account=self.account,
-                operation=lane,
-            )
+        now = self._now()
+        self._admit(lane, now, deadline)
         waiter = Waiter(
             slots=slots,
             lane=lane,
@@ -290,7 +291,7 @@ class Limiter:
             priority=priority,
             deadline=deadline,
             patient=patient,
-            since=self._now(),
+            since=now,
             seq=next(self._seq),
             answer=asyncio.get_running_loop().create_future(),
         )
@@ -298,12 +299,13 @@ class Limiter:
             waiter.alarm = _call_at(deadline, self._expire, waiter)
         try:
             if first := self._behind(slots):
-                waiter.verdict = first.verdict
                 self._park(waiter, first.parked or "", NEVER)
             else:
                 first = self._queue.push(waiter)
-            if first is not waiter and (error := waiter.refusal(self.account, waiter.since)):
-                waiter.answer.set_exception(error)
+            if first is not waiter:
+                waiter.verdict = first.verdict
+                if error := waiter.refusal(self.account, waiter.since):
+                    waiter.answer.set_exception(error)
             self._dispatch()
             return await waiter.answer
         except BaseException:
@@ -315,6 +317,26 @@ class Limiter:
                 waiter.alarm.cancel()
             if self._leave(waiter):
                 self._dispatch()
+
+    def _admit(self, lane: str, now: int, deadline: int | None) -> None:
+        """Let nobody stand in line for whom it is no use.
+
+        Raises:
+            Overloaded: Too many wait.
+            DeadlineExceeded: It is over already.
+        """
+        if self.waiting >= self._max_waiters:
+            raise Overloaded(
+                f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",
+                account=self.account,
+                operation=lane,
+            )
+        if deadline is not None and deadline < now:
+            raise DeadlineExceeded(
+                f"{self.account}: {lane} is not called: its deadline was {(now - deadline) / 1e9:.3g} s ago",
+                account=self.account,
+                operation=lane,
+            )
 
     def _behind(self, slots: Iterable[Slot]) -> Waiter | None:
         """Return the first of those who wait apart for a meter of these slots: nobody goes before it."""
@@ -360,14 +382,15 @@ class Limiter:
             now = self._now()
             if not self._store.inline:
                 self._deciding = True
-                work = self._store.submit(partial(self._store.decide, now, asks))
-                work.add_done_callback(partial(self._decided, asks))
+                asked = [Ask(waiter.slots, waiter.claims) for waiter in asks]  # rules may change meanwhile
+                work = self._store.submit(partial(self._store.decide, now, asked))
+                work.add_done_callback(partial(self._decided, asks, asked))
                 return
-            if not self._apply(asks, self._store.decide(now, asks)):
+            if not self._apply(asks, asks, self._store.decide(now, asks)):
                 break
         self._set_timer()
 
-    def _decided(self, asks: Sequence[Waiter], work: asyncio.Future[list[Verdict]]) -> None:
+    def _decided(self, waiters: Sequence[Waiter], asked: Sequence[Ask], work: asyncio.Future[list[Verdict]]) -> None:
         """Go on with what a store has decided in its own thread."""
         self._deciding = False
         if work.cancelled():
@@ -375,37 +398,39 @@ class Limiter:
         progress = self._again
         self._again = False
         if error := work.exception():
-            for waiter in asks:
+            for waiter in waiters:
                 self._leave(waiter)
                 if not waiter.answer.done():
                     waiter.answer.set_exception(error)
             progress = True
         else:
-            progress |= self._apply(asks, work.result())
+            progress |= self._apply(waiters, asked, work.result())
         if progress:
             self._dispatch()
         else:
             self._set_timer()
 
-    def _apply(self, asks: Sequence[Waiter], verdicts: Sequence[Verdict]) -> bool:
+    def _apply(self, waiters: Sequence[Waiter], asked: Sequence[Ask], verdicts: Sequence[Verdict]) -> bool:
         """Answer, park or keep each waiter as was decided; tell whether any of them left its line."""
         now = self._now()
         progress = False
         self._next = NEVER
-        for waiter, verdict in zip(asks, verdicts, strict=True):
+        for waiter, ask, verdict in zip(waiters, asked, verdicts, strict=True):
             waiter.verdict = verdict
             if verdict.at is not None:
-                grant = Grant(self.settle, waiter.slots, verdict.at)
-                self._queue.charge(waiter)
+                grant = Grant(self.settle, ask.slots, verdict.at)
                 if waiter.answer.done():
                     grant.refund()  # it was cancelled while the store decided
                 else:
+                    self._queue.charge(waiter)
                     waiter.answer.set_result(grant)
             elif waiter.answer.done():
                 pass
             elif error := waiter.refusal(self.account, now):
                 waiter.answer.set_exception(error)
-            elif verdict.slot is not None and verdict.slot.apart:
+            elif verdict.slot is not None and verdict.slot.apart and waiter.moves < MOVES:
+                waiter.moves += waiter.beside not in {verdict.slot.key, None}
+                waiter.beside = verdict.slot.key
                 self._queue.leave(waiter)
                 self._park(waiter, verdict.slot.key, verdict.until)
                 progress = True

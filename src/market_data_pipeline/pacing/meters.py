@@ -18,6 +18,9 @@ NEVER: Final = 2**63 - 1
 ENTRIES: Final = 1_024
 """What a window remembers at most: larger limits are kept in as many steps, each counted as late as its latest call."""
 
+RUN_NS: Final = 10_000_000
+"""How long calls of an even rate are taken for one run: a refund comes within it, or changes nothing."""
+
 
 class Meter(Protocol):
     """The count of one rule for one set of keys."""
@@ -69,12 +72,11 @@ class Plain:
 class _WindowMeter(Plain):
     """A log of what went out: no interval of the window's length holds more than its limit (RC-2)."""
 
-    __slots__ = ("_began", "_limit", "_log", "_period", "_step", "_sum", "rule")
+    __slots__ = ("_limit", "_log", "_period", "_step", "_sum", "rule")
 
     def __init__(self, rule: Window, slack_ns: int) -> None:
-        self._log: deque[tuple[int, int]] = deque()  # (when, how much), oldest first
+        self._log: deque[tuple[int, int, int]] = deque()  # (when its last went out, how much, when its first), in order
         self._sum = 0
-        self._began = 0  # when the newest entry began
         self.change(rule, slack_ns, 0)
 
     def earliest(self, now: int, cost: int) -> int:
@@ -84,7 +86,7 @@ class _WindowMeter(Plain):
         excess = self._sum + cost - self._limit
         if excess <= 0:
             return now
-        for when, much in log:
+        for when, much, _ in log:
             excess -= much
             if excess <= 0:
                 return when + self._period
@@ -92,16 +94,17 @@ class _WindowMeter(Plain):
 
     def take(self, now: int, cost: int) -> None:
         self._sum += cost
-        if now - self._began < self._step and self._log:
-            self._log[-1] = (now, self._log[-1][1] + cost)
+        log = self._log
+        if log and now - log[-1][2] < self._step:
+            _, much, began = log[-1]
+            log[-1] = now, much + cost, began
         else:
-            self._began = now
-            self._log.append((now, cost))
+            log.append((now, cost, now))
 
     def refund(self, at: int, cost: int) -> None:
-        for index, (when, much) in enumerate(self._log):
-            if when >= at and much >= cost:
-                self._log[index] = (when, much - cost)
+        for back, (when, much, began) in enumerate(reversed(self._log), 1):
+            if began <= at:  # else it came later: where all did, nothing of that time is remembered
+                self._log[-back] = when, much - cost, began
                 self._sum -= cost
                 return
 
@@ -112,26 +115,26 @@ class _WindowMeter(Plain):
         self.rule: Window = rule
         self._limit = rule.limit
         self._period = rule.period_ns + slack_ns
-        self._step = self._period // ENTRIES if rule.limit > ENTRIES else 0
+        self._step = max(1, self._period // ENTRIES) if rule.limit > ENTRIES else 1
 
     def dump(self) -> Any:
-        return self._began, list(self._log)
+        return list(self._log)
 
     def load(self, state: Any) -> None:
-        self._began, log = state
-        self._log = deque(map(tuple, log))
-        self._sum = sum(much for _, much in self._log)
+        self._log = deque(map(tuple, state))
+        self._sum = sum(much for _, much, _ in self._log)
 
 
 class GcraMeter(Plain):
     """The theoretical arrival time, in nanoseconds times the rule's limit, so that no rate is rounded."""
 
-    __slots__ = ("_burst", "_due", "_limit", "_period", "rule")
+    __slots__ = ("_began", "_burst", "_due", "_last", "_limit", "_period", "_run", "rule")
 
     def __init__(self, rule: Gcra, slack_ns: int) -> None:
         self._due = 0
         self._limit, self._period = rule.limit, rule.period_ns
         self.change(rule, slack_ns, 0)
+        self._began = 0
 
     def earliest(self, now: int, cost: int) -> int:
         """Return when what is due before has gone out."""
@@ -142,6 +145,10 @@ class GcraMeter(Plain):
         """Put off what comes next."""
         start = now * self._limit
         self._due = max(start, self._due) + cost * self._period
+        if now - self._began > RUN_NS:
+            self._began, self._run = now, 0
+        self._last = now
+        self._run += cost
 
     def admit(self, now: int, cost: int) -> bool:
         """Take `cost` if there is room for it."""
@@ -152,9 +159,14 @@ class GcraMeter(Plain):
         self._due = due
         return True
 
-    def refund(self, _at: int, cost: int) -> None:
-        """Bring forward what comes next."""
-        self._due -= cost * self._period
+    def refund(self, at: int, cost: int) -> None:
+        """Bring forward what comes next, as far as what came later allows."""
+        if at < self._began:
+            return
+        self._run -= cost
+        # What came later may be due at least as late as if all that is left of the run had come at its end.
+        rest = min(self._due, self._last * self._limit + self._run * self._period)
+        self._due = max(self._due - cost * self._period, rest)
 
     def idle(self, now: int) -> bool:
         """Tell whether the whole burst is there again."""
@@ -163,17 +175,20 @@ class GcraMeter(Plain):
     def change(self, rule: Gcra, _slack_ns: int, now: int) -> None:
         """Go on at another rate."""
         self.rule: Gcra = rule
-        ahead = max(0, self._due - now * self._limit) if now else 0  # what is not refilled up to now, at the old rate
+        ahead = max(0, self._due - now * self._limit)  # what is not refilled up to now, at the old rate
         self._due = now * rule.limit - (-ahead * rule.period_ns // self._period)
         self._limit, self._period, self._burst = rule.limit, rule.period_ns, rule.burst
+        self._began = now + 1  # the first call of those that may be refunded
+        self._last = now  # the last of them
+        self._run = 0  # what they cost
 
     def dump(self) -> Any:
-        """Return the theoretical arrival time, as two numbers of 64 bits."""
-        return divmod(self._due, self._limit)  # each part fits into 64 bits
+        """Return the theoretical arrival time as two numbers of 64 bits, and what may be refunded."""
+        return *divmod(self._due, self._limit), self._began, self._last, self._run
 
     def load(self, state: Any) -> None:
-        """Take over a theoretical arrival time."""
-        whole, rest = state
+        """Take over what another one has dumped."""
+        whole, rest, self._began, self._last, self._run = state
         self._due = whole * self._limit + rest
 
 
@@ -252,7 +267,7 @@ class OpenMeter:
 
     def dump(self) -> Any:
         """Return who holds how much."""
-        return self.holders
+        return dict(self.holders)
 
     def load(self, state: Any) -> None:
         """Take over who holds how much."""

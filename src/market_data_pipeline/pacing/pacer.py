@@ -51,7 +51,7 @@ class Pacer:
         rule = budget.rule()
         store = MemoryStore()
         self._limiter = Limiter("pacer", [rule], store=store, clock=clock)
-        self._meter = cast("GcraMeter", store.meter(Slot("pacer|rate", rule, 1, apart=False), 0))
+        self._meter = cast("GcraMeter", store.meter(Slot("pacer|gcra|rate", rule, 1, apart=False), 0))
         self._now: Callable[[], int] = self._find_clock if clock is None else clock.monotonic_ns
         self._waiting = 0
 
@@ -75,5 +75,5 @@ class Pacer:
 
     async def reset(self) -> None:
         """Fill the burst again, for who waits too."""
-        self._meter.load((0, 0))
+        self._meter.load((0, 0, 0, 0, 0))
         self._limiter.warm()

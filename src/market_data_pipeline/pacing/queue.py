@@ -181,6 +181,8 @@ class FairQueue(Generic[W]):
             share.time = max(share.time, tenant.now)
 
     def _forget(self, here: set[str]) -> None:
-        """Drop the tenants that would come back as if they were new."""
-        self._tenants = {name: share for name, share in self._tenants.items() if name in here or share.time > self._now}
+        """Drop the tenants that would come back as if they were new; where nobody waits, that is all of them."""
+        self._tenants = {
+            name: share for name, share in self._tenants.items() if here and (name in here or share.time > self._now)
+        }
         self._priorities = {key: share for key, share in self._priorities.items() if key[0] in self._tenants}

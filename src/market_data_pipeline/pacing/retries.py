@@ -46,7 +46,7 @@ class RetryBudget:
         Raises:
             BudgetExhausted: It is a retry, and there are enough of them.
         """
-        if retry and self.retries >= max(self._least, self._share * self.calls):
+        if retry and self.retries + 1 > max(self._least, self._share * (self.calls + 1)):
             raise BudgetExhausted(
                 f"{self._account}: {operation} is not tried again: {self.retries} of {self.calls} calls in flight are"
                 " retries already; let the error go to the caller, or wait until fewer fail",

@@ -91,7 +91,7 @@ class Routes:
                 declared=_long_run(self.rules, operation),
                 adaptive=self._adaptive and operation != "",
             )
-            slot = self._scopes[operation] = Slot(f"{self._account}|cooldown|{operation}", rule, 1, apart=False)
+            slot = self._scopes[operation] = Slot(_key(self._account, rule.kind, operation), rule, 1, apart=False)
         return slot
 
     def scope_of(self, slot: Slot) -> str:
@@ -106,11 +106,16 @@ class Routes:
         if missing := [key for key in rule.per if key not in keys]:
             raise ConfigurationError(f"the call must say its {', '.join(missing)} in keys", where=where)
         return Slot(
-            "|".join([self._account, rule.name, *(keys[key].replace("|", "||") for key in rule.per)]),
+            _key(self._account, rule.kind, rule.name, *(keys[key] for key in rule.per)),
             rule,
             amount,
             apart=bool(rule.per),
         )
+
+
+def _key(*parts: str) -> str:
+    r"""Return one name made of several, such that no others make the same: `|` in them is `\|`."""
+    return "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in parts])
 
 
 def _amount(rule: AnyRule, cost: int) -> int:

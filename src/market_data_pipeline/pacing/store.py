@@ -38,7 +38,7 @@ class Ask:
 
     slots: tuple[Slot, ...]
     claims: set[str] = attrs.field(factory=set)
-    """Meters that it was held up by: nobody who comes later takes from them first, so that nobody waits for ever."""
+    """Meters that it was held up by: nobody who comes later takes what it needs of them when it can go at last."""
 
 
 @attrs.frozen(eq=False)
@@ -48,7 +48,8 @@ class Verdict:
     at: int | None = None
     """When it was taken, on the store's own clock; None: it was not."""
     until: int = NEVER
-    """Else the first time at which there is room, on the caller's clock; `NEVER`: when something is given back."""
+    """Else the first time at which there is room, on the caller's clock; `NEVER`: when something is given back.
+    Of who waits for those before it: when these have room."""
     slot: Slot | None = None
     """Else what holds it up longest; None: those before it, who claim one of its meters."""
 
@@ -98,19 +99,48 @@ def meter_of(rule: AnyRule | Feedback, slack_ns: int) -> Meter:
 
 
 def decide(find: Callable[[Slot], Meter], now: int, asks: Iterable[Ask]) -> list[Verdict]:
-    """Return the verdicts on asks that come in order of precedence; what is granted is taken."""
-    claimed: set[str] = set()
+    """Return the verdicts on asks that come in order of precedence; what is granted is taken.
+
+    Who is held up by one meter goes before all who come later. Of the others that it claims these may take, if it still
+    finds what it needs when the first has room: no call waits for a rule that does not concern it, and none for ever.
+    (Backfilling as in the EASY scheduler, Lifka 1995.)
+    """
+    blocked: dict[str, int] = {}  # meters that hold somebody up, and until when
+    claimed: dict[str, list[tuple[int, int]]] = {}  # meters that somebody needs besides: (how much, when)
     verdicts = []
     for ask in asks:
-        verdict = BEHIND
-        if claimed.isdisjoint(slot.key for slot in ask.slots):
-            verdict = _judge(find, now, ask)
+        verdict = _behind(find, now, ask, blocked, claimed) or _judge(find, now, ask)
         if verdict.at is None:
-            if verdict.slot is not None:
-                ask.claims.add(verdict.slot.key)
-            claimed |= ask.claims
+            if (holdup := verdict.slot) is not None:
+                ask.claims.add(holdup.key)
+                blocked[holdup.key] = max(verdict.until, blocked.get(holdup.key, 0))
+            for slot in ask.slots if len(ask.claims) > (holdup is not None) else ():
+                if slot.key in ask.claims and slot is not holdup:
+                    claimed.setdefault(slot.key, []).append((slot.cost, verdict.until))
         verdicts.append(verdict)
     return verdicts
+
+
+def _behind(
+    find: Callable[[Slot], Meter],
+    now: int,
+    ask: Ask,
+    blocked: dict[str, int],
+    claimed: dict[str, list[tuple[int, int]]],
+) -> Verdict | None:
+    """Return until when an ask waits for those before it; None: it need not."""
+    until = 0
+    for slot in ask.slots if blocked else ():
+        until = max(until, blocked.get(slot.key, 0))
+        for cost, when in claimed.get(slot.key, ()):
+            meter = find(slot)
+            state = meter.dump()
+            meter.take(now, slot.cost)
+            room = meter.earliest(now, cost)
+            meter.load(state)
+            if room > when or room == NEVER:
+                until = max(until, when)
+    return Verdict(until=until) if until else None
 
 
 def _judge(find: Callable[[Slot], Meter], now: int, ask: Ask) -> Verdict:
@@ -162,7 +192,7 @@ class MemoryStore:
     def settle(self, now: int, what: Settlement, slots: Iterable[Slot]) -> None:
         """Tell the meters of these slots something."""
         for slot in slots:
-            what(self.meter(slot, now), slot, now)
+            what(self._find(slot, now), slot, now)
 
     def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do work at once.
@@ -175,16 +205,21 @@ class MemoryStore:
         return done
 
     def meter(self, slot: Slot, now: int) -> Meter:
-        """Return the meter of a slot; a new one is empty."""
-        meters = self._apart if slot.apart else self._shared
-        kept = meters.get(slot.key)
-        if kept is None:
-            if len(self._apart) > self._sweep_at:
-                self._apart = {key: meter for key, meter in self._apart.items() if not meter.idle(now)}
-                self._sweep_at = max(MOST_METERS, 2 * len(self._apart))
-            kept = meters[slot.key] = meter_of(slot.rule, self._slack_ns)
-        elif kept.rule is not slot.rule and kept.rule != slot.rule:
+        """Return the meter of a slot, under its rule from now on; a new one is empty."""
+        kept = self._find(slot, now)
+        if kept.rule is not slot.rule and kept.rule != slot.rule:
             kept.change(slot.rule, self._slack_ns, now)
         if not slot.apart:
             slot.meter = kept
+        return kept
+
+    def _find(self, slot: Slot, now: int) -> Meter:
+        """Return the meter of a slot, under whichever rule: what was taken before a change is given back after it."""
+        if len(self._apart) > self._sweep_at:
+            self._apart = {key: meter for key, meter in self._apart.items() if not meter.idle(now)}
+            self._sweep_at = max(MOST_METERS, 2 * len(self._apart))
+        meters = self._apart if slot.apart else self._shared
+        kept = meters.get(slot.key)
+        if kept is None:
+            kept = meters[slot.key] = meter_of(slot.rule, self._slack_ns)
         return kept

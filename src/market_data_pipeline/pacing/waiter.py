@@ -26,7 +26,7 @@ class Waits:
     priority: int
     waited_ns: int
     rule: str
-    """What holds it up longest; empty: those before it."""
+    """What holds it, or the first of those before it, up longest; empty: those before it, for several rules."""
     left_ns: int | None
     """How long that lasts at least; None: until something is given back, or somebody before it has gone."""
 
@@ -50,6 +50,10 @@ class Waiter(Ask):
     cell: list[Any] | None = None
     parked: str | None = None
     """The meter that holds it up, if it counts by key: the calls behind it need not wait for that."""
+    beside: str | None = None
+    """The last of those meters."""
+    moves: int = 0
+    """How often that became another one."""
     verdict: Verdict = BEHIND
 
     def refusal(self, account: str, now: int) -> PacingError | None:

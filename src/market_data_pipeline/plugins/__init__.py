@@ -5,8 +5,9 @@ Everything here is imported on first use, so that listing plugins imports neithe
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from market_data_pipeline.laziness import lazy
 
 if TYPE_CHECKING:
     from market_data_pipeline.plugins.diagnosis import Diagnosis, Finding, diagnose
@@ -65,15 +66,10 @@ _MODULES: Final = {
     "record": ("PluginRecord",),
     "specs": ("AnySpec", "CommandSpec", "ComponentKind", "ComponentSpec", "Lazy", "ProviderSpec", "SourceSpec", "Spec"),
 }
-_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # pragma: no branch - a checker would take every misspelt name for one that exists
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    __getattr__ = lazy(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

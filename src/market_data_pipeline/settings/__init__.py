@@ -5,8 +5,9 @@ Everything here is imported on first use: the models need pydantic.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from market_data_pipeline.laziness import lazy
 
 if TYPE_CHECKING:
     from market_data_pipeline.settings.directory import data_directory
@@ -42,15 +43,10 @@ _MODULES: Final = {
     "tree": ("BatchSettings", "PipelineRuntimeSettings", "PipelineSettings", "PluginSettings"),
     "validation": ("validated",),
 }
-_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 
 if not TYPE_CHECKING:  # pragma: no branch - a checker would take every misspelt name for one that exists
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    __getattr__ = lazy(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -16,7 +16,7 @@ def _filled(value: object) -> object:
     return nothing if value is None else value
 
 
-Filled: BeforeValidator = BeforeValidator(_filled)
+Filled: Final = BeforeValidator(_filled)
 """A section of which the file gives the name alone is one that says nothing."""
 
 

@@ -5,8 +5,12 @@ Everything here is imported on first use. The suites need pytest, which the extr
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+from market_data_pipeline.laziness import lazy
 
 if TYPE_CHECKING:
     from market_data_pipeline.testing.conformance import (
@@ -21,11 +25,14 @@ if TYPE_CHECKING:
     from market_data_pipeline.testing.samples import sample_stream
     from market_data_pipeline.testing.services import FakeServices
     from market_data_pipeline.testing.simloop import DeadlockError, SimLoop, simulate
+    from market_data_pipeline.testing.vendor import Arrival, FakeVendor
 
 __all__ = [
     "RULES",
+    "Arrival",
     "DeadlockError",
     "FakeServices",
+    "FakeVendor",
     "HistoricalConformance",
     "OperatorConformance",
     "OptionsConformance",
@@ -54,30 +61,26 @@ _MODULES: Final = {
     "samples": ("sample_stream",),
     "services": ("FakeServices",),
     "simloop": ("DeadlockError", "SimLoop", "simulate"),
+    "vendor": ("Arrival", "FakeVendor"),
 }
-_HOME: Final = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def _load(module: str) -> Any:
+def _load(path: str) -> ModuleType:
     """Import a module of this room; pytest shows the values in failed assertions of the suites, told in time."""
-    path = f"{__name__}.{module}"
-    if module == "conformance":
+    if path == f"{__name__}.conformance":
         try:
             import pytest
         except ImportError as error:
             raise ImportError(
                 "the conformance suites need pytest: pip install 'market-data-pipeline[testing]'"
             ) from error
-        pytest.register_assert_rewrite(path)
+        if path not in sys.modules:  # who imported it by itself did not ask for that
+            pytest.register_assert_rewrite(path)
     return import_module(path)
 
 
 if not TYPE_CHECKING:  # pragma: no branch - a checker would take every misspelt name for one that exists
-
-    def __getattr__(name: str) -> Any:
-        if name not in _HOME:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(_load(_HOME[name]), name)
+    __getattr__ = lazy(__name__, _MODULES, _load)
 
 
 def __dir__() -> list[str]:

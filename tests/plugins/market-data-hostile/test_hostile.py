@@ -1,5 +1,6 @@
 """The conformance suites name what the hostile plugin does wrong, and nothing else."""
 
+import json
 import os
 import subprocess
 import sys
@@ -40,18 +41,24 @@ RULES = ("time-order: ", "symbol: ", "sentinel: ", "ordinal: ", "duplicate: ", "
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def site(tmp_path_factory):
+    """The environment of a process in which the plugin is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    install(folder)
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE / "src"), str(folder)])}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, site):
     """What became of each check: {misdeed: {check: message of its failure, or None}}."""
     folder = tmp_path_factory.mktemp("hostile")
-    install(folder / "site")
     (folder / "pytest.ini").write_text("[pytest]\n")
     report = folder / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(folder / "pytest.ini"), f"--junitxml={report}"]
     command += ["-p", "no:cacheprovider", "-W", "error", "-W", "ignore::pytest.PytestDeprecationWarning"]
-    path = os.pathsep.join([str(HERE / "src"), str(folder / "site")])
     done = subprocess.run(
         [*command, str(HERE / "suites.py")],
-        env=os.environ | {"PYTHONPATH": path},
+        env=site,
         capture_output=True,
         text=True,
         check=False,
@@ -95,3 +102,19 @@ def test_a_misdeed_is_named_by_the_right_checks_alone(results, misdeed):
 
 def test_every_misdeed_is_tried(results):
     assert results.keys() == EXPECTED.keys()
+
+
+@pytest.mark.parametrize(
+    "misdeed", ["none", "leaks-a-task", "secrets-in-repr", "undeclared-capabilities", "works-at-import"]
+)
+def test_the_command_names_it_too(site, misdeed):
+    """`mdp conformance` makes the same suites of what the plugin declares."""
+    checks, said = EXPECTED[misdeed]
+    name = ["hostile-import"] if misdeed == "works-at-import" else ["hostile", "-s", f"misdeed={misdeed}"]
+    code = "import sys; from market_data_pipeline.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "conformance", *name, "--symbols", "AAPL,MSFT", "--virtual", "--json", "-"]
+    done = subprocess.run(command, env=site, capture_output=True, text=True, check=False)
+    assert done.returncode == (1 if checks else 0), done.stderr
+    failed = {one["check"]: one["message"] for one in json.loads(done.stdout)["checks"] if one["outcome"] == "failed"}
+    assert sorted(failed) == sorted(checks)
+    assert [message for message in failed.values() if said not in message] == []

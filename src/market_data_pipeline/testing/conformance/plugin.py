@@ -156,12 +156,16 @@ class PluginConformance:
             secrets = [name for name in model.model_fields if is_hidden(model, (name,)) or SECRETIVE.search(name)]
             if not secrets:
                 continue
-            settings = model.model_validate({**dict.fromkeys(secrets, CANARY), **self.settings})
+            settings = model.model_validate({**dict.fromkeys(secrets, CANARY), **self.settings_of(spec)})
             for what, text in [*_texts(settings), *self._made(spec, settings)]:
                 assert CANARY not in text, (
                     f"{what} of {spec.name} shows a secret: {text.replace(CANARY, MASK):.200}: keep secrets as "
                     "pydantic.SecretStr, and name the setting in a message, never its value"
                 )
+
+    def settings_of(self, spec: AnySpec) -> Mapping[str, Any]:  # noqa: ARG002 - for who overrides it
+        """Return `settings`; override it where a plugin offers several providers or sources that need others."""
+        return self.settings
 
     def _installed(self) -> Distribution:
         try:

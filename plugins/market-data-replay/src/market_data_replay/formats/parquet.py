@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,9 +17,11 @@ from market_data_pipeline.errors import InvalidRequest, MalformedMessage
 from market_data_pipeline.model import Batch, Kind, Row
 from market_data_pipeline.model.arrow import kind_of
 from market_data_replay.formats.contract import BEGINNING, Chunk, Finding, Mixed, Query, Tally
-from market_data_replay.formats.record import mix, read_batches, to_chunk
+from market_data_replay.formats.record import chosen, read_batches
 
 _TEXTS = ["symbol", "provider", "mode", "side", "conditions", "basis"]
+_OFTEN_ALIKE = frozenset({*_TEXTS, "trade_id", "epoch", "flags", "revision", "is_final", "complete"})
+"""Columns that often have one value in a whole file."""
 _BUFFER = 1 << 16
 _DAY_NS = 86_400_000_000_000
 
@@ -52,17 +55,32 @@ class ParquetRun:
             with pq.ParquetFile(self.path, read_dictionary=texts, pre_buffer=False, buffer_size=_BUFFER) as file:
                 first = 0
                 total = sum(file.metadata.row_group(group).num_rows for group in self.groups)
-                for data in file.iter_batches(rows, row_groups=self.groups, columns=self.columns, use_threads=False):
-                    placed = []
-                    for number, batch in self._batches(data, first, tally):
-                        if (chosen := to_chunk(batch, self.query, tally, stamped=stamped)) is not None:
-                            placed.append((chosen[0], number + chosen[1]))
-                    if (chunk := mix(placed)) is not None:
+                alike = self._alike(file, min(rows, total))
+                names = [name for name in self.columns if name not in alike]
+                for data in file.iter_batches(rows, row_groups=self.groups, columns=names, use_threads=False):
+                    for name, values in alike.items():
+                        data = data.append_column(name, values[: data.num_rows])  # noqa: PLW2901
+                    batches = (
+                        (batch, np.arange(number, number + len(batch)), stamped)
+                        for number, batch in self._batches(data, first, tally)
+                    )
+                    if (chunk := chosen(batches, self.query, tally)) is not None:
                         yield chunk
                     first += data.num_rows
                     tally.read += self.size * data.num_rows // total
         except (pa.ArrowException, OSError) as error:
             raise InvalidRequest(_damaged(self.path, error), source="replay") from error
+
+    def _alike(self, file: pq.ParquetFile, rows: int) -> dict[str, pa.Array[Any]]:
+        """Return so many rows of each column that need not be read, since the statistics say its only value."""
+        groups = [file.metadata.row_group(group) for group in self.groups]
+        alike = {}
+        for index, field in enumerate(file.schema_arrow):
+            if field.name in _OFTEN_ALIKE:
+                found = {_only_value(group.column(index)) for group in groups}
+                if len(found) == 1 and (value := found.pop()) is not None:
+                    alike[field.name] = pa.array(value, field.type).take(pa.array(np.zeros(rows, "i4")))
+        return alike
 
     def _batches(self, data: pa.RecordBatch, first: int, tally: Tally) -> Iterable[tuple[int, Batch[Row]]]:
         def skip(number: int, reason: str) -> None:
@@ -152,6 +170,16 @@ def _open(path: Path, query: Query) -> tuple[ParquetRun | None, Kind]:
         lower=lower,
     )
     return run, kind
+
+
+def _only_value(column: Any) -> tuple[Any] | None:
+    """Return the value that all rows of a row group have in a column, where the file says so."""
+    stats = column.statistics
+    if stats is None or not stats.has_null_count:
+        return None
+    if stats.null_count == column.num_values:
+        return (None,)
+    return (stats.min,) if stats.has_min_max and not stats.null_count and stats.min == stats.max else None
 
 
 def _range(group: Any, column: str) -> tuple[int, int] | None:

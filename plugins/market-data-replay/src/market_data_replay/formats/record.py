@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import IO, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +14,29 @@ from market_data_pipeline.model.arrow import from_arrow
 from market_data_pipeline.model.columns import Columns, join
 from market_data_replay.formats.contract import TRIED, UNSTAMPED, Array, Chunk, Mixed, Query, Tally, good_parts
 
+T = TypeVar("T")
+Read = tuple[Batch[Row], Array, bool]
+"""A batch, where its rows stand in their file, and whether the file keeps their epoch and ordinal."""
 Placed = tuple[Chunk, Array]
 """A chunk, and where its rows stand in their file."""
+
+
+def counted(blocks: Iterable[T], file: IO[bytes], tally: Tally) -> Generator[T]:
+    """Yield what is made of a file, and count what of it was read when the next is asked for."""
+    done = 0
+    for block in blocks:
+        yield block
+        tally.read += file.tell() - done
+        done = file.tell()
+
+
+def chosen(batches: Iterable[Read], query: Query, tally: Tally) -> Chunk | Mixed | None:
+    """Return the rows of the query in some batches of one file, in the file's order; None if there are none."""
+    placed: list[Placed] = []
+    for batch, places, stamped in batches:
+        if (found := to_chunk(batch, query, tally, stamped=stamped)) is not None:
+            placed.append((found[0], places[found[1]]))
+    return mix(placed)
 
 
 def read_batches(
@@ -57,11 +79,13 @@ def to_chunk(batch: Batch[Row], query: Query, tally: Tally, *, stamped: bool) ->
     """Return the rows of the query and their numbers in the batch, or None; without `ordinal` if not `stamped`."""
     columns = batch.columns
     words = columns.words["symbol"]
-    tally.seen.update(str(word) for word in words)
-    keep = query.holds(columns["start" if batch.kind == "bar" else "ts_event"])
+    tally.seen.update(map(str, words))
+    kept = np.arange(len(columns))
+    if query.start is not None or query.end is not None:
+        kept = np.flatnonzero(query.holds(columns["start" if batch.kind == "bar" else "ts_event"]))
     if query.symbols:
-        keep &= np.array([word in query.symbols for word in words])[columns["symbol"]]
-    kept = np.flatnonzero(keep)
+        wanted = np.array([word in query.symbols for word in words])
+        kept = kept[wanted[columns["symbol"][kept]]]
     if not len(kept):
         return None
     if len(kept) < len(columns):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from market_data_replay.formats.dbn.library import load
 from market_data_replay.formats.dbn.reading import decoded, reading
 from market_data_replay.formats.dbn.rows import Maker
 from market_data_replay.formats.dbn.symbols import Symbols
-from market_data_replay.formats.record import mix, to_chunk
+from market_data_replay.formats.record import Read, chosen, counted
 
 RECORD = 80
 """Bytes of a record, roughly."""
@@ -40,24 +40,21 @@ class DbnRun:
         Raises:
             InvalidRequest: It is damaged.
         """
-        first, done = 1, 0
+        first = 1
         maker: Maker | None = None
         with reading(self.path) as (stream, file):
-            for records in decoded(self.path, stream, rows * RECORD):
+            for records in counted(decoded(self.path, stream, rows * RECORD), file, tally):
                 if maker is None:
                     maker = Maker(load(), Symbols(records.pop(0)))
                 made = list(self._rows(maker, records, first, tally))
-                placed = []
-                for kind in self.query.kinds & {row.kind for row in made}:
-                    places = np.array([place for place, row in enumerate(made) if row.kind == kind])
-                    batch = BATCHES[kind](made[place] for place in places)
-                    if (chosen := to_chunk(batch, self.query, tally, stamped=False)) is not None:
-                        placed.append((chosen[0], places[chosen[1]]))
-                if (chunk := mix(placed)) is not None:
-                    yield chunk
                 first += len(records)
-                tally.read += file.tell() - done
-                done = file.tell()
+                if (chunk := chosen(self._batches(made), self.query, tally)) is not None:
+                    yield chunk
+
+    def _batches(self, rows: Sequence[Row]) -> Iterator[Read]:
+        for kind in self.query.kinds & {row.kind for row in rows}:
+            places = np.array([place for place, row in enumerate(rows) if row.kind == kind])
+            yield BATCHES[kind](rows[place] for place in places), places, False
 
     def _rows(self, maker: Maker, records: list[Any], first: int, tally: Tally) -> Iterator[Row]:
         for number, record in enumerate(records, first):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from market_data_pipeline.errors import InvalidRequest
 from market_data_replay.formats.contract import BEGINNING, Array, Chunk, Mixed, Query, Tally
-from market_data_replay.formats.record import Placed, mix, read_batches, to_chunk
+from market_data_replay.formats.record import Read, chosen, counted, read_batches
 from market_data_replay.formats.text.lines import open_bytes
 from market_data_replay.formats.text.table import Table
 
@@ -56,29 +56,25 @@ class TextRun:
             InvalidRequest: It is damaged, its columns are not those of the settings, or no row can be read.
         """
         skip = partial(tally.skip, str(self.path))
-        before, done, good = tally.malformed, 0, False
+        before, good = tally.malformed, False
         try:
             with open_bytes(self.path) as (stream, file):
-                for parts in self.reader.blocks(stream, rows, skip, self.query):
-                    placed: list[Placed] = []
+                for parts in counted(self.reader.blocks(stream, rows, skip, self.query), file, tally):
+                    batches: list[Read] = []
                     for part in parts:
-                        for number, batch in self._batches(part, skip, first=not good):
-                            good = True
-                            chosen = to_chunk(batch, self.query, tally, stamped=part.table.stamped)
-                            if chosen is not None:
-                                placed.append((chosen[0], part.lines[number + chosen[1]]))
-                    if (chunk := mix(placed)) is not None:
+                        batches += self._batches(part, skip, first=not good)
+                        good = good or bool(batches)
+                    if (chunk := chosen(batches, self.query, tally)) is not None:
                         yield chunk
-                    tally.read += file.tell() - done
-                    done = file.tell()
         except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
             raise InvalidRequest(f"{self.path} is damaged ({error}): replace or remove it", source="replay") from error
         if not good and tally.malformed > before:
             raise InvalidRequest(f"{self.path} is not what it claims to be: no row of it can be read", source="replay")
 
-    def _batches(self, part: Part, skip: Skip, *, first: bool) -> Any:
+    def _batches(self, part: Part, skip: Skip, *, first: bool) -> Iterator[Read]:
         table = part.table
         claim = f"{self.path} does not read as {table.kind} rows by the settings" if first else None
-        return read_batches(
+        for number, batch in read_batches(
             table.read, len(table), skip=lambda number, reason: skip(int(part.lines[number]), reason), claim=claim
-        )
+        ):
+            yield batch, part.lines[number : number + len(batch)], table.stamped
