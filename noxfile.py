@@ -56,7 +56,11 @@ PACKAGES = ["market_data_pipeline", *(path.removeprefix("plugins/").replace("-",
 
 COVERED = [
     f"src/market_data_pipeline/{room}"
-    for room in ("breaking/*", "channel.py", "contracts/*", "errors.py", "model/*", "pacing/*", "plugins/*")
+    for room in (
+        *("breaking/*", "channel.py", "contracts/*", "errors.py", "model/*", "orchestration/coordinat*.py", "pacing/*"),
+        *("plugins/*", "settings/accounts.py", "settings/coordination.py", "source/account.py", "source/patience.py"),
+        *("source/services.py", "source/tenant.py"),
+    )
 ]
 """What every other room stands on, and what decides whether a provider is asked at all: no branch goes untested."""
 

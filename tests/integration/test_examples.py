@@ -11,7 +11,14 @@ EXAMPLES = {path.stem: path for path in (Path(__file__).parents[2] / "examples")
 SAID = {
     "history_and_chain": ["15 bars, the last closed at", "calls that expire on 2026-"],
     "own_source": ["00:00:05 TEN open 10.0 close 6.0 volume 5.0", "10 trades in, 2 bars in files:"],
-    "rate_limited_pipelines": ["for same-symbol", "for second", "24 requests went out", "the budget held"],
+    "rate_limited_pipelines": [
+        "desk   waited",
+        "batch  waited",
+        "for same-symbol",
+        "for second",
+        "24 requests went out",
+        "the budget held",
+    ],
     "replay_to_bars": ["50000 ticks recorded", "both runs wrote the same bytes"],
     "run_quote_stream": [" AAPL  bid "],
 }

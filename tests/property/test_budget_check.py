@@ -1,4 +1,4 @@
-"""What is said about a budget against a simulation of it: an idle rule holds nothing up, a contradiction grants nothing."""
+"""What is said about a budget against a simulation of it: idle rules hold nothing up, contradictions grant nothing."""
 
 import asyncio
 from contextlib import suppress

@@ -13,6 +13,7 @@ from market_data_pipeline.contracts import (
     long_run,
 )
 from market_data_pipeline.contracts.budget_check import described
+from market_data_pipeline.errors import ConfigurationError
 
 IBKR = (
     Gcra(name="messages", limit=45, burst=45, counts="calls"),
@@ -97,8 +98,8 @@ def test_a_burst_above_a_window_is_never_used_up():
         (minute(1, name="cooldown"), {}, "name"),
         (minute(1, operations=()), {}, "unused"),
         (Gcra(name="even", limit=1, operations=()), {}, "unused"),
-        (minute(1, operations="histroy"), {"calls": [HISTORY]}, "unused"),
-        (Concurrency(name="open", limit=1, operations="histroy"), {"calls": [HISTORY]}, "unused"),
+        (minute(1, operations="hist"), {"calls": [HISTORY]}, "unused"),
+        (Concurrency(name="open", limit=1, operations="hist"), {"calls": [HISTORY]}, "unused"),
         (minute(1), {"calls": [HISTORY]}, "contradiction"),
         (minute(1, counts="calls"), {"calls": [HISTORY]}, None),
         (Gcra(name="even", limit=1), {"calls": [HISTORY]}, "contradiction"),
@@ -136,3 +137,17 @@ def test_rules_in_words():
         "50 at a time, of history",
         "100 at a time, of leases alone",
     ]
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: minute(0), "rule 'minute': limit must be a whole number above 0, not 0"),
+        (lambda: MinGap(name="gap", gap_ns=1.5), "rule 'gap': gap_ns must be a whole number above 0, not 1.5"),
+        (lambda: minute(1, per=[""]), "rule 'minute': per must be names"),
+        (lambda: minute(1, operations=[7]), "rule 'minute': operations must be names"),
+    ],
+)
+def test_what_is_no_number_or_name_is_an_error(make, text):
+    with pytest.raises(ConfigurationError, match=text):
+        make()

@@ -105,6 +105,29 @@ def test_every_value_knows_where_it_comes_from(load):
     assert loaded.settings.providers["my-vendor"] == {"user": "you", "token": {"file": "token.txt"}}
 
 
+def test_what_vendors_allow_comes_from_file_profile_and_variables_alike(load):
+    """CFG-2."""
+    text = """
+profile: small
+coordination:
+  providers:
+    acme: {rules: {minute: {kind: window, limit: 60, period_sec: 60}, gap: {kind: min_gap, gap_sec: 1}}}
+profiles:
+  small:
+    coordination: {providers: {acme: {rules: {minute: {limit: 5}, declared: null}}}}
+"""
+    variables = {
+        "MDP__COORDINATION__PROVIDERS__ACME__RULES__MINUTE__PERIOD_SEC": "30",
+        "MDP__COORDINATION__STORE": "memory",
+    }
+    coordination = load(text, variables).settings.coordination
+    rules = coordination.providers["acme"].rules
+    assert coordination.store == "memory"
+    assert (rules["minute"].kind, rules["minute"].limit, rules["minute"].period_sec) == ("window", 5, 30)
+    assert rules["declared"] is None
+    assert rules["gap"].gap_sec == 1
+
+
 def test_the_variable_names_the_file(load, tmp_path):
     tmp_path.joinpath("other.yaml").write_text("provider: replay\n")
     assert load(None, {"MDP_SETTINGS": "other.yaml"}).settings.provider == "replay"

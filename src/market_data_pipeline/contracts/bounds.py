@@ -1,4 +1,4 @@
-"""What one rule of a budget lets through at most: in an interval, and in the long run; and when that makes another idle."""
+"""What a rule of a budget lets through at most, in an interval and in the long run; and which it makes idle."""
 
 from __future__ import annotations
 

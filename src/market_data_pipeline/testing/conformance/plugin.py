@@ -48,7 +48,7 @@ class PluginConformance:
         settings: What its settings model needs, but for secrets: those get a text that must not be seen again.
         heavy: Modules that loading must not import.
         limit: Seconds that a start with a wrong secret may take.
-        calls: All that its providers ask of `Services.call`, so that their budgets can be held against it; None: not said.
+        calls: All that its providers ask of `Services.call`, to hold their budgets against; None: it is not said.
     """
 
     distribution: ClassVar[str]
