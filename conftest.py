@@ -18,6 +18,10 @@ ROOT = Path(__file__).parent
 # Many tests start programs of their own, which take three times as long where no compiled module may be kept.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# What a runtime writes of itself stays out of the user's data directory.
+_DATA = tempfile.TemporaryDirectory(prefix="mdp-tests-")
+os.environ["XDG_DATA_HOME"] = _DATA.name
+
 # The gate is deterministic; `nox -s torture` looks for new examples.
 settings.register_profile("gate", deadline=None, derandomize=True, database=None)
 settings.register_profile("torture", deadline=None, max_examples=2_000, print_blob=True)
