@@ -48,6 +48,7 @@ def spec(**more):
 
 
 def coordinator(loop=None, **settings):
+    settings["coordination"] = {"store": "memory", **settings.get("coordination", {})}
     return coordinator_of(PipelineRuntimeSettings.model_validate(settings), clock=loop, seed=1)
 
 
