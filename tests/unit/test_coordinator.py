@@ -48,6 +48,7 @@ def spec(**more):
 
 
 def coordinator(loop=None, **settings):
+    settings["coordination"] = {"store": "memory", **settings.get("coordination", {})}
     return coordinator_of(PipelineRuntimeSettings.model_validate(settings), clock=loop, seed=1)
 
 
@@ -398,3 +399,16 @@ def test_a_provider_of_settings_without_breakers_can_be_asked_for_too():
         return made.get_provider_state("acme")
 
     assert simulate(main) == {"provider": "acme", "circuit_state": "closed", "in_cooldown": False}
+
+
+def test_settings_say_where_what_was_used_is_kept(tmp_path):
+    """RC-5."""
+
+    async def main():
+        made = coordinator(data_dir=tmp_path, coordination={"store": "sqlite"})
+        await ask(made.account("acme", rules=[MINUTE]))
+        for each in (made, made, coordinator()):  # again, and one in memory, have nothing to give back
+            await each.close()
+
+    asyncio.run(main())
+    assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()]
