@@ -105,7 +105,6 @@ def test_an_expiry_holds_by_the_monotonic_clock_from_when_it_was_taken(office):
     async def test(office):
         office.order("open", lasting=10)
         await anyio.sleep(1)
-        office.breaker.status()
         await anyio.sleep(8.9)
         assert office.breaker.state == "forced_open"
         await anyio.sleep(0.1)
@@ -158,6 +157,17 @@ def test_a_reset_of_a_budget_ends_the_cooldowns_that_it_names(office, target, le
         await anyio.sleep(1)
         rests = {rest.operation: rest.left_ns for rest in (await office.account.limiter.usage()).rests}
         assert tuple(-(-rests.get(scope, 0) // SECOND_NS // 60) * 60 for scope in ("history", "bars")) == left
+
+    office(test)
+
+
+def test_a_reset_of_a_budget_ends_no_cooldown_that_begins_afterwards(office):
+    async def test(office):
+        office.order("warm", "acme")
+        await anyio.sleep(1)
+        office.account.limiter.cool(60 * SECOND_NS)
+        await anyio.sleep(2)
+        assert office.account.limiter.cooldown_ns() == 58 * SECOND_NS
 
     office(test)
 
