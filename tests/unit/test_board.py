@@ -6,6 +6,7 @@ import os
 import anyio
 import pytest
 
+from market_data_pipeline.cli import main
 from market_data_pipeline.contracts import Concurrency, MinGap, Window
 from market_data_pipeline.contracts.budget import SECOND_NS
 from market_data_pipeline.errors import BudgetUnavailable, CircuitBreakerOpen
@@ -105,7 +106,6 @@ def test_an_expiry_holds_by_the_monotonic_clock_from_when_it_was_taken(office):
     async def test(office):
         office.order("open", lasting=10)
         await anyio.sleep(1)
-        office.breaker.status()
         await anyio.sleep(8.9)
         assert office.breaker.state == "forced_open"
         await anyio.sleep(0.1)
@@ -162,6 +162,17 @@ def test_a_reset_of_a_budget_ends_the_cooldowns_that_it_names(office, target, le
     office(test)
 
 
+def test_a_reset_of_a_budget_ends_no_cooldown_that_begins_afterwards(office):
+    async def test(office):
+        office.order("warm", "acme")
+        await anyio.sleep(1)
+        office.account.limiter.cool(60 * SECOND_NS)
+        await anyio.sleep(2)
+        assert office.account.limiter.cooldown_ns() == 58 * SECOND_NS
+
+    office(test)
+
+
 def test_what_is_taken_who_waits_and_what_rests_is_shown(office):
     async def test(office):
         account = office.account
@@ -191,6 +202,38 @@ def test_what_is_taken_who_waits_and_what_rests_is_shown(office):
         assert wait.since == start + 500_000_000
         (breaker,) = shown.breakers
         assert (breaker.status.operation, breaker.status.state, breaker.refuses) == ("history", "closed", False)
+
+    office(test)
+
+
+def test_the_command_line_shows_budgets_and_who_waits(office, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MDP__DATA_DIR", str(tmp_path))
+
+    def lines(*arguments):
+        assert main(arguments) == 0
+        return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+    async def test(office):
+        account, pid = office.account, os.getpid()
+        async with account.call("history", cost=7), anyio.create_task_group() as tasks:
+            account.limiter.cool(60 * SECOND_NS, scope="history")
+
+            async def wait():
+                async with account.call("history", keys={"contract": "A"}):
+                    pass
+
+            tasks.start_soon(wait)
+            await anyio.sleep(1)
+            assert lines("budgets")[1:] == [
+                f"{pid} acme/3f2a history 7 60 window 600 s 1 2",
+                f"{pid} acme/3f2a lines 0 3 concurrency 1 2",
+                f"{pid} acme/3f2a same by key min_gap 1 s per contract 1 2",
+                f"{pid} acme/3f2a cooldown history 2026-01-01T00:01:00Z 1 2",
+            ]
+            shown = f"{pid} acme/3f2a history contract=A 1 5 2026-01-01T00:00:00Z cooldown 2026-01-01T00:01:00Z"
+            assert lines("budgets", "explain")[1:] == lines("budgets", "explain", "acme")[1:] == [shown]
+            assert lines("budgets", "explain", "other") == []
+            tasks.cancel_scope.cancel()
 
     office(test)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from market_data_pipeline.orchestration.orders import Action, Order
     from market_data_pipeline.orchestration.presence import ShownProcess
 
-PATIENCE_NS = 5_000_000_000
+PATIENCE_NS: Final = 5_000_000_000
 """How long to wait until the running processes have taken an order."""
-LOOK_NS = 50_000_000
-NOT_TAKEN = 75
-WORDS = {"open": "open", "disable": "disable", "reset": "reset", "warm": "end the cooldowns of"}
+LOOK_NS: Final = 50_000_000
+"""How often to look meanwhile."""
+NOT_TAKEN: Final = 75
+"""The exit code if one has not."""
+WORDS: Final = {"open": "open", "disable": "disable", "reset": "reset", "warm": "end the cooldowns of"}
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 expiry = click.option("--for", "lasting", callback=seconds, metavar="TIME", help="End it after that: 90s, 10m, 1h.")

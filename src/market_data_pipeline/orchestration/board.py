@@ -69,7 +69,7 @@ class Board:
         self._presence = Presence(directory / PROCESSES)
         self._orders: tuple[Order, ...] = ()
         self._done: dict[CircuitBreaker, int] = {}  # the time of the last order that was done to it
-        self._warmed: dict[VendorAccount, int] = {}
+        self._last = 0  # the time of the last order to a budget that was done
         self._troubles: set[str] = set()
         self._ahead: int | None = None  # wall time minus monotonic time
         self._since = 0
@@ -78,7 +78,7 @@ class Board:
 
     async def open(self) -> None:
         """Take the orders that are in force: from here on breakers come up as these say."""
-        self._since = self._clock.time_ns()
+        self._since = self._last = self._clock.time_ns()
         await self._take()
 
     async def run(self) -> None:
@@ -120,7 +120,10 @@ class Board:
         for account in self._coordinator.accounts():
             for breaker in account.breakers():
                 self._obey(account, breaker)
-            self._warm(account)
+        for order in orders:
+            if order.action == "warm" and order.at > self._last:
+                self._last = order.at
+                self._warm(order)
 
     def _obey(self, account: VendorAccount, breaker: CircuitBreaker, *, new: bool = False) -> None:
         wall = self._clock.time_ns()
@@ -151,19 +154,13 @@ class Board:
     def _begin(self, account: VendorAccount, breaker: CircuitBreaker) -> None:
         self._obey(account, breaker, new=True)
 
-    def _warm(self, account: VendorAccount) -> None:
-        """End the cooldowns that orders name which came after the last one that was done."""
-        last = self._warmed.get(account, self._since)
-        for order in self._orders:
-            if order.action == "warm" and order.provider == account.provider and order.at > last:
+    def _warm(self, order: Order) -> None:
+        for account in self._coordinator.accounts():
+            if account.provider == order.provider:
                 for scope in [order.operation] if order.operation else account.limiter.scopes:
                     account.limiter.warm(scope=scope)
-                self._warmed[account] = order.at
-                _log.warning(
-                    "an operator's order to end the cooldowns of %s is done: %s",
-                    f"{account.name}/{order.operation}" if order.operation else account.name,
-                    order.reason,
-                )
+                what = f"{account.name}/{order.operation}" if order.operation else account.name
+                _log.warning("an operator's order to end the cooldowns of %s is done: %s", what, order.reason)
 
     async def _show(self) -> None:
         process = ShownProcess(
