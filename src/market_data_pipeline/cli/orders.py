@@ -25,8 +25,10 @@ NOT_TAKEN: Final = 75
 """The exit code if one has not."""
 WORDS: Final = {"open": "open", "disable": "disable", "reset": "reset", "warm": "end the cooldowns of"}
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-expiry = click.option("--for", "lasting", callback=seconds, metavar="TIME", help="End it after that: 90s, 10m, 1h.")
+as_json_option: Final[Callable[..., Any]] = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+expiry: Final[Callable[..., Any]] = click.option(
+    "--for", "lasting", callback=seconds, metavar="TIME", help="End it after that: 90s, 10m, 1h."
+)
 
 
 class LookGroup(Group):
