@@ -6,6 +6,7 @@ import attrs
 import pytest
 from pydantic import BaseModel, SecretStr
 
+from market_data_pipeline.breaking import BreakerEvent
 from market_data_pipeline.contracts import SECOND_NS, Capabilities, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import (
     CapacityExceeded,
@@ -16,7 +17,7 @@ from market_data_pipeline.errors import (
     RateLimited,
 )
 from market_data_pipeline.orchestration import RateCoordinator
-from market_data_pipeline.orchestration.coordination import coordinator_of
+from market_data_pipeline.orchestration.coordination import coordinator_of, log_breaker
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
 from market_data_pipeline.settings import PipelineRuntimeSettings
 from market_data_pipeline.source.services import ServiceFactory, credential_of
@@ -412,3 +413,24 @@ def test_settings_say_where_what_was_used_is_kept(tmp_path):
 
     asyncio.run(main())
     assert [path.suffix for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [("opened", ["the breaker of acme/bars is opened: 5 failures in a row"]), ("rejected", [])],
+)
+def test_what_happens_to_a_breaker_is_logged_and_each_refused_call_is_not(caplog, kind, lines):
+    log_breaker(
+        BreakerEvent(
+            kind=kind,
+            provider="acme",
+            operation="bars",
+            reason="5 failures in a row",
+            at_ns=0,
+            generation=1,
+            calls=5,
+            failures=5,
+            retry_after_ns=0,
+        )
+    )
+    assert caplog.messages == lines

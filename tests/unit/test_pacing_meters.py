@@ -365,3 +365,9 @@ def test_what_refusals_taught_is_dumped_and_loaded():
     other.load(meter.dump())
     assert other.dump() == meter.dump()
     assert other.earliest(now, 1) == meter.earliest(now, 1)
+
+
+def test_a_cooldown_is_in_use_until_it_ends():
+    meter = FeedbackMeter(F)
+    meter.cool(5)
+    assert [meter.used(now) for now in (0, 4, 5)] == [1, 1, 0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from market_data_pipeline.laziness import lazy
 from market_data_pipeline.pacing.cooldown import CooldownManager
 from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.limiter import Limiter
@@ -29,11 +30,5 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a checker must see misspelt names
-
-    def __getattr__(name: str) -> Any:
-        if name != "SqliteStore":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from market_data_pipeline.pacing.sqlite_store import SqliteStore
-
-        return SqliteStore
+if not TYPE_CHECKING:  # pragma: no branch - a checker must see misspelt names
+    __getattr__ = lazy(__name__, {"sqlite_store": ("SqliteStore",)})
