@@ -148,8 +148,10 @@ class BudgetFile:
         self._connection = database = sqlite3.connect(
             self.path, timeout=0, isolation_level=None, check_same_thread=False
         )
+        # In this order: another process that makes the file meanwhile writes table and version in one transaction.
+        is_made = database.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version == 0 and database.execute("SELECT 1 FROM sqlite_master").fetchone():
+        if is_made and version == 0:
             self.close()
             raise BudgetUnavailable(f"{self.path} is a database of something else: nothing goes out; name another file")
         if version not in {0, VERSION}:
