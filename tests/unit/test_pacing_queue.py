@@ -185,3 +185,12 @@ def test_the_order_is_that_in_which_they_would_go_out():
     one_by_one = [serve(queue).seq for _ in range(24)]
     assert [waiter.seq for waiter in filled().order(3)] == one_by_one
     assert list(queue.order(3)) == []
+
+
+def test_who_leaves_behind_others_and_comes_back_keeps_the_place():
+    """RC-7, RC-9: the place that was left is not taken for the new one."""
+    queue = FairQueue()
+    first, second, third = fill(queue, 3)[0], *list(queue)[1:]
+    queue.leave(second)
+    queue.push(second)
+    assert [serve(queue) for _ in range(3)] == [first, second, third]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
@@ -46,7 +47,7 @@ class _Share:
 
 
 class _Line:
-    """The waiters of one tenant, priority and lane: a heap of [order of arrival, waiter or None once it has left]."""
+    """The waiters of one tenant, priority and lane: a heap of [arrival, how manyth push, waiter or None if it left]."""
 
     __slots__ = ("cells", "live")
 
@@ -59,17 +60,17 @@ class _Line:
         self.live += 1
 
     def leave(self, cell: list[Any]) -> None:
-        cell[1] = None
+        cell[-1] = None
         self.live -= 1
-        while self.cells and self.cells[0][1] is None:
+        while self.cells and self.cells[0][-1] is None:
             heapq.heappop(self.cells)
         if len(self.cells) > 2 * self.live + 8:
-            self.cells = sorted(cell for cell in self.cells if cell[1] is not None)
+            self.cells = sorted(cell for cell in self.cells if cell[-1] is not None)
 
     def first(self, many: int) -> list[list[Any]]:
         if many == 1:
             return self.cells[:1]
-        return heapq.nsmallest(many, (cell for cell in self.cells if cell[1] is not None))
+        return heapq.nsmallest(many, (cell for cell in self.cells if cell[-1] is not None))
 
 
 class FairQueue(Generic[W]):
@@ -89,11 +90,12 @@ class FairQueue(Generic[W]):
         self._priorities: dict[tuple[str, int], _Share] = {}
         self._now = 0.0  # the virtual time of the tenant served last
         self.live: int = 0
+        self._pushed = count()
 
     def __iter__(self) -> Iterator[W]:
         """Yield all who wait, in no order; the queue may change while this is read."""
         cells = [cell for line in self._lines.values() for cell in line.cells]
-        return (cell[1] for cell in cells if cell[1] is not None)
+        return (cell[-1] for cell in cells if cell[-1] is not None)
 
     def push(self, waiter: W) -> W:
         """Let a waiter stand in line, by its order of arrival.
@@ -106,10 +108,10 @@ class FairQueue(Generic[W]):
         if line is None:
             self._join(waiter)
             line = self._lines[key] = _Line()
-        waiter.cell = [waiter.seq, waiter]
+        waiter.cell = [waiter.seq, next(self._pushed), waiter]
         line.add(waiter.cell)
         self.live += 1
-        first: W = line.cells[0][1]
+        first: W = line.cells[0][-1]
         return first
 
     def leave(self, waiter: W) -> None:
@@ -140,14 +142,14 @@ class FairQueue(Generic[W]):
         """
         if len(self._lines) == 1:
             (line,) = self._lines.values()
-            yield from [waiter for _, waiter in line.first(depth)]
+            yield from [waiter for *_, waiter in line.first(depth)]
             return
         times: dict[str | tuple[str, int], float] = {}
         heap = []
         for (tenant, priority, _), line in self._lines.items():
             times[tenant] = self._tenants[tenant].time
             times[tenant, priority] = self._priorities[tenant, priority].time
-            waiters = [waiter for _, waiter in reversed(line.first(depth))]
+            waiters = [waiter for *_, waiter in reversed(line.first(depth))]
             heap.append((times[tenant], times[tenant, priority], waiters[-1].seq, waiters))
         heapq.heapify(heap)
         while heap:
