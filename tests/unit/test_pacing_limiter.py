@@ -503,6 +503,14 @@ def test_a_lease_is_held_until_it_is_released():
     assert run(program, LINES) == 20
 
 
+def test_a_lease_is_not_refused_for_its_rate():
+    async def program(limiter, loop):
+        limiter.refused(await limiter.lease("lines"), cooldown_ns=SECOND_NS)
+
+    with pytest.raises(ConfigurationError, match="test, lines: what is leased has no rate"):
+        run(program, LINES)
+
+
 def test_a_lease_of_what_no_rule_limits_is_a_mistake():
     async def program(limiter, loop):
         await limiter.lease("line")

@@ -73,6 +73,7 @@ def test_what_refusals_teach_ends_at_the_least_rate_that_the_shared_rules_allow_
     assert ROUTES.scope("history").rule.declared == 10.0
     assert Routes("a", [CONTRACT, OPEN]).scope("history").rule.declared == 0.0
     assert Routes("a", [CALLS, LINES]).scope("").rule.declared == 50.0
+    assert Routes("a", [MinGap(name="apart", gap_ns=SECOND_NS // 4)]).scope("bars").rule.declared == 4.0
     assert [ROUTES.scope(name).rule.adaptive for name in ("history", "")] == [True, False]
 
 

@@ -33,14 +33,15 @@ def long_run(rules: Sequence[AnyRule]) -> tuple[LongRunRate, ...]:
     Rules that count all calls together come first; those that count by key set it where there is no such rule.
     """
     named = sorted({operation for rule in rules for operation in rule.operations or ()})
-    return tuple(_rate(operation, rules) for operation in (*named, ""))
+    return tuple(rate_of(operation, rules) for operation in (*named, ""))
 
 
-def _rate(operation: str, rules: Sequence[AnyRule]) -> LongRunRate:
+def rate_of(operation: str, rules: Sequence[AnyRule]) -> LongRunRate:
+    """Return the rate of an operation: the least that one of its rules allows, of those that count all calls if any."""
     rated = [
         (bool(rule.per), limit_of(rule) * SECOND_NS / period_of(rule), rule)
         for rule in rules
-        if not isinstance(rule, Concurrency) and (rule.operations is None or operation in rule.operations)
+        if not isinstance(rule, Concurrency) and rule.concerns(operation)
     ]
     if not rated:
         return LongRunRate(operation=operation, per_sec=None, rule="", per=())

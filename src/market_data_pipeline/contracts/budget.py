@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import attrs
@@ -52,6 +52,10 @@ class Rule:
     per: tuple[str, ...] = attrs.field(default=(), converter=_several, validator=_words)
     """Names of a call's keys: calls with other values are counted apart, such as by contract or by request."""
 
+    def concerns(self, operation: str) -> bool:
+        """Tell whether it counts the calls of an operation."""
+        return self.operations is None or operation in self.operations
+
 
 @attrs.frozen(kw_only=True)
 class Window(Rule):
@@ -96,3 +100,6 @@ class MinGap(Rule):
 
 
 AnyRule: TypeAlias = Window | Gcra | Concurrency | MinGap
+
+RULES: Final[Mapping[str, type[AnyRule]]] = {rule.kind: rule for rule in (Window, Gcra, Concurrency, MinGap)}
+"""The rules by kind."""

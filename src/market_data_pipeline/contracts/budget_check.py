@@ -148,7 +148,7 @@ def _leases(rule: AnyRule, held: Mapping[str, int]) -> Iterator[BudgetFinding]:
 
 
 def _calls(rule: AnyRule, calls: Sequence[PlannedCall]) -> Iterator[BudgetFinding]:
-    counted = [call for call in calls if rule.operations is None or call.operation in rule.operations]
+    counted = [call for call in calls if rule.concerns(call.operation)]
     for call in counted:
         amount = call.cost if counts_cost(rule) else 1
         if amount > at_once(rule):

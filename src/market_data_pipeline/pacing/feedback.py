@@ -35,6 +35,11 @@ class Feedback(Rule):
     adaptive: bool = True
     """Whether refusals shrink the rate."""
 
+    @property
+    def scope(self) -> str:
+        """The operation that it is about; "": all of the account."""
+        return next(iter(self.operations or ()), "")
+
 
 class FeedbackMeter(Plain):
     """A cooldown and a rate, for one scope."""

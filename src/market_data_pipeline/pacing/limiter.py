@@ -19,7 +19,7 @@ from market_data_pipeline.clock import loop_clock
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import AnyRule
 from market_data_pipeline.errors import ConfigurationError, DeadlineExceeded, Overloaded
-from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS
+from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS, Feedback
 from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.queue import FairQueue
@@ -181,10 +181,15 @@ class Limiter:
             grant: What the call had taken.
             cooldown_ns: For how long nothing goes out; at most 15 minutes.
             account_wide: Whether that concerns every operation.
+
+        Raises:
+            ConfigurationError: It was a lease: what is held has no rate.
         """
         *_, operation = grant.slots
+        if not isinstance(operation.rule, Feedback):
+            raise ConfigurationError("what is leased has no rate", where=f"{self.account}, {operation.rule.name}")
         self.settle(lambda meter, _slot, now: meter.shrink(now, grant.at), [operation])
-        self.cool(cooldown_ns, scope="" if account_wide else self._routes.scope_of(operation))
+        self.cool(cooldown_ns, scope="" if account_wide else operation.rule.scope)
 
     def cool(self, cooldown_ns: int, *, scope: str = "") -> None:
         """Let nothing of an operation out for a while; of overlapping cooldowns the later end counts.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule, Concurrency, Gcra, MinGap, Window
+from market_data_pipeline.contracts.bounds import at_once, counts_cost, rate_of
+from market_data_pipeline.contracts.budget import AnyRule, Concurrency
 from market_data_pipeline.errors import ConfigurationError, nearest
 from market_data_pipeline.pacing.feedback import Feedback
 from market_data_pipeline.pacing.store import Slot
@@ -46,11 +47,11 @@ class Routes:
         """
         route = self._routes.get((operation, cost))
         if route is None:
-            rules = [rule for rule in self.rules if rule.operations is None or operation in rule.operations]
+            rules = [rule for rule in self.rules if rule.concerns(operation)]
             if cost < 1:
                 raise ConfigurationError(f"a call costs at least 1, not {cost}", where=f"{self._account}, {operation}")
             route = (
-                *(self._slot(rule, _amount(rule, cost), keys) for rule in rules),
+                *(self._slot(rule, cost if counts_cost(rule) else 1, keys) for rule in rules),
                 self.scope(""),
                 self.scope(operation),
             )
@@ -85,10 +86,11 @@ class Routes:
         """Return what the vendor's refusals of an operation are noted in; of "": those of the whole account."""
         slot = self._scopes.get(operation)
         if slot is None:
+            rate = rate_of(operation, self.rules)
             rule = Feedback(
                 name="cooldown",
                 operations=frozenset({operation} if operation else ()),
-                declared=_long_run(self.rules, operation),
+                declared=0.0 if rate.per else rate.per_sec or 0.0,
                 adaptive=self._adaptive and operation != "",
             )
             slot = self._scopes[operation] = Slot(_key(self._account, rule.kind, operation), rule, 1, apart=False)
@@ -104,12 +106,8 @@ class Routes:
         rules = [self._slot(rule, 1, NO_KEYS) for rule in self.rules if not rule.per]
         return (*rules, *map(self.scope, self.scopes))
 
-    def scope_of(self, slot: Slot) -> str:
-        """Return the operation whose refusals a slot is for."""
-        return next(iter(slot.rule.operations or ()), "")
-
     def _slot(self, rule: AnyRule, amount: int, keys: Mapping[str, str]) -> Slot:
-        most = amount if isinstance(rule, MinGap) else rule.burst if isinstance(rule, Gcra) else rule.limit
+        most = at_once(rule)
         where = f"budget of {self._account}, rule {rule.name!r}"
         if amount > most:
             raise ConfigurationError(f"{amount} at once is more than it ever allows ({most})", where=where)
@@ -126,19 +124,3 @@ class Routes:
 def _key(*parts: str) -> str:
     r"""Return one name made of several, such that no others make the same: `|` in them is `\|`."""
     return "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in parts])
-
-
-def _amount(rule: AnyRule, cost: int) -> int:
-    return cost if isinstance(rule, Window | Gcra) and rule.counts == "cost" else 1
-
-
-def _long_run(rules: Sequence[AnyRule], operation: str) -> float:
-    """Return the least rate that the shared rules of an operation allow in the long run, a second; 0: none is set."""
-    rates = [
-        rule.limit * SECOND_NS / rule.period_ns
-        for rule in rules
-        if isinstance(rule, Window | Gcra)
-        and not rule.per
-        and (rule.operations is None or operation in rule.operations)
-    ]
-    return min(rates, default=0.0)

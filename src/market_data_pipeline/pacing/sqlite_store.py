@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +18,7 @@ import msgspec
 
 from market_data_pipeline.clock import SystemClock
 from market_data_pipeline.contracts import Clock
-from market_data_pipeline.contracts.budget import AnyRule, Concurrency, Gcra, MinGap, Window
+from market_data_pipeline.contracts.budget import RULES, AnyRule
 from market_data_pipeline.errors import BudgetUnavailable
 from market_data_pipeline.pacing import owners
 from market_data_pipeline.pacing.budget_file import BudgetFile
@@ -35,9 +35,7 @@ PAUSE_SEC: Final = 0.0002, 0.005
 """How long it waits before it tries again to lock the file: the first time, and at most; each time twice as long."""
 
 _Done: TypeAlias = tuple[asyncio.Future[Any], Any, Exception | None]
-_RULES: Final[dict[str, type[AnyRule | Feedback]]] = {
-    rule.kind: rule for rule in (Window, Gcra, Concurrency, MinGap, Feedback)
-}
+_RULES: Final[Mapping[str, type[AnyRule | Feedback]]] = {**RULES, Feedback.kind: Feedback}
 _VALUE: Final = msgspec.msgpack.Decoder(tuple[str, dict[str, Any], Any])
 
 

@@ -51,8 +51,7 @@ _Seen: TypeAlias = RuleUsage | Rest
 def see(meter: Any, slot: Slot, now: int) -> _Seen:
     """Return what is to be seen of a meter at a time of its store, ns."""
     if isinstance(meter, FeedbackMeter):
-        operation = next(iter(slot.rule.operations or ()), "")
-        return Rest(operation=operation, left_ns=max(0, meter.until - now), rate=meter.rate)
+        return Rest(operation=meter.rule.scope, left_ns=max(0, meter.until - now), rate=meter.rate)
     holders = dict(meter.holders) if isinstance(meter, OpenMeter) else {}
     return RuleUsage(rule=slot.rule.name, used=meter.used(now), holders=holders)
 

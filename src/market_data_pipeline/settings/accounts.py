@@ -8,15 +8,14 @@ from typing import Any, Final
 import attrs
 
 from market_data_pipeline.breaking import BreakerPolicy
-from market_data_pipeline.contracts import AnyRule, Concurrency, Gcra, MinGap, Window
+from market_data_pipeline.contracts import AnyRule
+from market_data_pipeline.contracts.budget import RULES
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.settings.coordination import BreakerSettings, RuleSettings
 from market_data_pipeline.settings.tree import PipelineRuntimeSettings
 
 BASE_WAIT_SEC: Final = 5.0
 """How long a breaker refuses at first, seconds, unless it is to refuse for less at most."""
-
-RULES: Final[dict[str, type[Any]]] = {"window": Window, "gcra": Gcra, "concurrency": Concurrency, "min_gap": MinGap}
 
 TIMES: Final = {
     "period_sec": "period_ns",

@@ -102,7 +102,7 @@ class FakeVendor:
         arrival, refusal = self._arrive(operation, cost, dict(keys))
         if refusal is None:
             places = [
-                _place(rule, keys) for rule in self._rules if rule.kind == "concurrency" and _counts(rule, operation)
+                _place(rule, keys) for rule in self._rules if rule.kind == "concurrency" and rule.concerns(operation)
             ]
             self._open.update(places)
             try:
@@ -152,7 +152,7 @@ class FakeVendor:
         broken = []
         refusal = self._ban(now)
         for rule in self._rules:
-            if _counts(rule, operation):
+            if rule.concerns(operation):
                 place = _place(rule, keys)
                 self._seen[place].append(
                     (now, cost if isinstance(rule, Window | Gcra) and rule.counts == "cost" else 1)
@@ -209,10 +209,6 @@ class FakeVendor:
     async def _sleep(self, bounds_sec: tuple[float, float]) -> None:
         length = round(self._random.uniform(*bounds_sec) * SECOND_NS)
         await self._clock.sleep_until(self._clock.monotonic_ns() + length)
-
-
-def _counts(rule: AnyRule, operation: str) -> bool:
-    return rule.operations is None or operation in rule.operations
 
 
 def _place(rule: AnyRule, keys: Mapping[str, str]) -> _Place:
