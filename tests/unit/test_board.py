@@ -295,6 +295,16 @@ def test_a_file_without_a_living_owner_is_removed(tmp_path):
     assert present(tmp_path) == ()
 
 
+@pytest.mark.parametrize("name", ["1.2.json", "7a.json"])
+def test_a_strange_file_is_left_alone(tmp_path, name):
+    one = Presence(tmp_path)
+    one.show(ShownProcess(pid=1, since=0, taken=0, accounts=()))
+    tmp_path.joinpath(name).touch()
+    assert len(present(tmp_path)) == 1
+    assert tmp_path.joinpath(name).exists()
+    one.leave()
+
+
 def test_a_file_of_another_version_is_left_alone(tmp_path):
     living = Presence(tmp_path)
     living.show(ShownProcess(pid=1, since=0, taken=0, accounts=()))

@@ -78,6 +78,28 @@ def test_what_is_no_order_is_left_out_with_a_warning(orders, tmp_path, caplog, c
     assert "is no order" in caplog.text
 
 
+def test_what_is_no_order_is_told_once_and_again_when_it_is_wrong_in_another_way(orders, tmp_path, caplog):
+    """G-5: the board reads them every second."""
+    path = tmp_path / "orders" / "00.json"
+    path.parent.mkdir()
+    told = []
+    for content in (b"{", b"{", b"{}", b"{}"):
+        path.write_bytes(content)
+        orders.read()
+        told.append(len(caplog.records))
+    assert told == [1, 1, 2, 2]
+
+
+def test_what_is_no_order_and_goes_away_is_forgotten(orders, tmp_path):
+    orders.write(order())
+    path = tmp_path / "orders" / "00.json"
+    path.write_bytes(b"{")
+    orders.read()
+    path.unlink()
+    orders.read()
+    assert orders._strange == {}
+
+
 @pytest.mark.parametrize("wrong", [{"reason": " "}, {"reason": "a\nb"}, {"reason": "x" * 501}, {"target": ""}])
 def test_a_reason_and_a_provider_are_short_printable_words(wrong):
     with pytest.raises(ConfigurationError, match="printable characters"):

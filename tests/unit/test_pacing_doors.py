@@ -70,6 +70,21 @@ def test_more_than_the_burst_is_an_error_and_takes_nothing():
     assert simulate(program) == 0
 
 
+@pytest.mark.parametrize("many", [0, -3])
+def test_less_than_one_message_is_an_error_and_gives_nothing_back(many):
+    """RC-2: else it would refill the burst."""
+
+    async def program(loop):
+        pacer = Pacer(Budget(1, 1), clock=loop)
+        await pacer.allow()
+        with pytest.raises(ConfigurationError, match="costs at least 1"):
+            await pacer.allow(many)
+        await pacer.allow()
+        return round(loop.time(), 3)
+
+    assert simulate(program) == 1
+
+
 def test_a_reset_fills_the_burst_for_who_waits():
     async def program(loop):
         pacer = Pacer(Budget(0.001, 1), clock=loop)

@@ -737,6 +737,44 @@ def test_what_cannot_be_given_back_stays_taken_and_is_told(caplog):
     assert "what was given back cannot be noted, so it stays taken: the disk is gone" in caplog.text
 
 
+def test_what_cannot_be_given_back_is_told_once_until_something_can(caplog):
+    """G-5."""
+    store = Elsewhere()
+
+    async def program(limiter, loop):
+        told = []
+        grants = [await limiter.acquire("x") for _ in range(4)]
+        for grant, error in zip(grants, ["gone", "gone", None, "gone"], strict=True):
+            store.error = error and BudgetUnavailable(error)
+            grant.release()
+            await asyncio.sleep(1)
+            told.append(len(caplog.records))
+        return told
+
+    with caplog.at_level(logging.ERROR):
+        assert run(program, Concurrency(name="open", limit=4), store=store) == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("priority", [-1, 10, 10**6])
+def test_a_priority_is_0_to_9(priority):
+    """RC-7."""
+
+    async def program(limiter, loop):
+        await limiter.acquire("x", priority=priority)
+
+    with pytest.raises(ConfigurationError, match=f"test, x: a priority is 0 to 9, not {priority}"):
+        run(program)
+
+
+@pytest.mark.parametrize("many", [0, -1])
+def test_a_lease_is_of_at_least_one(many):
+    async def program(limiter, loop):
+        await limiter.lease("lines", many)
+
+    with pytest.raises(ConfigurationError, match=f"test, lines: a lease is of at least 1, not {many}"):
+        run(program, LINES)
+
+
 def test_a_release_while_a_store_decides_is_heeded_behind_it():
     """RC-9: no wake-up is lost."""
     store = Elsewhere()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+import anyio
 import anyio.to_thread
 
 from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy, CircuitBreaker
@@ -15,6 +16,9 @@ from market_data_pipeline.pacing import Budget, CooldownManager, Store, Waits
 from market_data_pipeline.source.account import AccountPolicy, VendorAccount
 
 __all__ = ["CooldownManager", "RateCoordinator"]
+
+CLOSE_SEC: Final = 2.0
+"""How long giving back what is held may take; after that the end of the process gives it back."""
 
 EARLIER = "request"
 """The operation of programs that name none."""
@@ -92,9 +96,9 @@ class RateCoordinator:
 
     async def close(self) -> None:
         """Give back what is held, so that other processes need not find out that this one has ended. Idempotent."""
-        close: Callable[[], None] | None = getattr(self._store, "close", None)
-        if close is not None:
-            await anyio.to_thread.run_sync(close)
+        if self._store is not None:
+            with anyio.move_on_after(CLOSE_SEC, shield=True):
+                await anyio.to_thread.run_sync(self._store.close, abandon_on_cancel=True)
 
     # --- the calls of earlier programs ------------------------------------------------------------------------------
 

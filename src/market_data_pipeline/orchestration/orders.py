@@ -76,6 +76,7 @@ class Orders:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._strange: dict[Path, str] = {}  # what is no order, and why: so that it is said once
 
     def read(self) -> tuple[Order, ...]:
         """Return all orders, the oldest first; what is no order is left out, with a warning.
@@ -85,7 +86,8 @@ class Orders:
         """
         if not self._folder.exists():
             return ()
-        found = [_read(path) for path in sorted(self._folder.glob("*.json"))[:MOST]]
+        said, self._strange = self._strange, {}
+        found = [self._read(path, said.get(path, "")) for path in sorted(self._folder.glob("*.json"))[:MOST]]
         return tuple(sorted((order for order in found if order), key=lambda order: order.at))
 
     def write(self, order: Order) -> Order:
@@ -127,6 +129,19 @@ class Orders:
                 kept.append(order)
         return kept
 
+    def _read(self, path: Path, said: str) -> Order | None:
+        """Return the order of a file; None: it is none, which is said unless that was `said` of it already."""
+        try:
+            with path.open("rb") as file:
+                return msgspec.json.decode(file.read(MOST_BYTES), type=Order)
+        except FileNotFoundError:
+            return None  # another one has taken its place
+        except (OSError, ConfigurationError, msgspec.MsgspecError) as error:
+            self._strange[path] = str(error)
+            if said != str(error):
+                _log.warning("%s is left out, since it is no order: %s", path, error)
+            return None
+
     def _path(self, order: Order) -> Path:
         name = blake2b("\0".join([_about(order), order.provider, order.operation]).encode(), digest_size=12).hexdigest()
         return self._folder / f"{name}.json"
@@ -150,15 +165,3 @@ def newest(orders: Sequence[Order], provider: str, operation: str, now: int) -> 
 
 def _about(order: Order) -> str:
     return "budget" if order.action == "warm" else "breaker"
-
-
-def _read(path: Path) -> Order | None:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES)
-        return msgspec.json.decode(data, type=Order)
-    except FileNotFoundError:
-        return None  # another one has taken its place
-    except (OSError, ConfigurationError, msgspec.MsgspecError) as error:
-        _log.warning("%s is left out, since it is no order: %s", path, error)
-        return None

@@ -157,6 +157,8 @@ def present(folder: Path) -> tuple[ShownProcess, ...]:
     try:
         found = []
         for path in sorted(folder.glob("[0-9]*.*"), key=lambda path: path.name.zfill(20)):
+            if not path.stem.isdecimal():
+                continue  # it is none of ours
             if int(path.stem) == mine or not owners.lives(int(path.stem)):
                 path.unlink(missing_ok=True)
                 continue

@@ -143,11 +143,13 @@ class PipelineRuntime:
 
     async def _look_after(self) -> None:
         """Tell plugins and operators what happens, until all has ended; then nobody holds anything at a vendor."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._board.run)
-            if self._events is not None:
-                await self._events.run()
-        await self.coordinator.close()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._board.run)
+                if self._events is not None:
+                    await self._events.run()
+        finally:
+            await self.coordinator.close()
 
     def _tell(self, subject: Subject, name: str, state: LifecycleState, reason: str = "") -> None:
         if self._events is not None:

@@ -31,6 +31,9 @@ from market_data_pipeline.pacing.waiter import Waiter, Waits
 MAX_WAITERS: Final = 10_000
 """How many may wait for one account, unless it is made otherwise."""
 
+MOST_URGENT: Final = 9
+"""The highest priority; 0 is the lowest."""
+
 LOOK_NS: Final = 100_000_000
 """How often a shared store is asked whether another process gave back what somebody here waits for."""
 
@@ -87,6 +90,7 @@ class Limiter:
         self._timer: asyncio.TimerHandle | None = None
         self._deciding = False
         self._again = False
+        self._troubled = False
 
     def _find_clock(self) -> int:
         """Take the time of the loop in which it is used first."""
@@ -135,6 +139,10 @@ class Limiter:
             BudgetUnavailable: The store fails; nothing is allowed.
             ConfigurationError: The call does not fit the rules, whatever the time.
         """
+        if not 0 <= priority <= MOST_URGENT:
+            raise ConfigurationError(
+                f"a priority is 0 to {MOST_URGENT}, not {priority}", where=f"{self.account}, {operation}"
+            )
         slots = self._routes.call(operation, cost, keys)
         if (deadline is None or deadline >= self._now()) and (grant := self._take_now(slots)) is not None:
             return grant
@@ -265,8 +273,9 @@ class Limiter:
             work.add_done_callback(lambda done: None if done.cancelled() else self._settled(slots, done.exception()))
 
     def _settled(self, slots: Sequence[Slot], error: BaseException | None = None) -> None:
-        if error is not None:
+        if error is not None and not self._troubled:  # once, and not for each call while the store fails
             _log.error("%s: what was given back cannot be noted, so it stays taken: %s", self.account, error)
+        self._troubled = error is not None
         if self.waiting:
             self._unpark([slot.key for slot in slots if slot.apart])
             self._dispatch()

@@ -63,10 +63,10 @@ class Pacer:
         """Wait until `n` messages may go out.
 
         Raises:
-            ConfigurationError: They are more than the burst: they never may at once.
+            ConfigurationError: They are none, or more than the burst, which never may go out at once.
             Overloaded: Too many wait.
         """
-        if self._waiting or not self._meter.admit(self._now(), n):
+        if self._waiting or n < 1 or not self._meter.admit(self._now(), n):
             self._waiting += 1
             try:
                 await self._limiter.acquire("message", cost=n)

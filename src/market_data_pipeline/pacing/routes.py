@@ -65,8 +65,10 @@ class Routes:
         """Return what a lease takes.
 
         Raises:
-            ConfigurationError: No rule limits such a resource, or it never allows as many.
+            ConfigurationError: No rule limits such a resource, or it never allows as many, or they are none.
         """
+        if many < 1:
+            raise ConfigurationError(f"a lease is of at least 1, not {many}", where=f"{self._account}, {resource}")
         held = {rule.name: rule for rule in self.rules if isinstance(rule, Concurrency)}
         if resource not in held:
             raise ConfigurationError(

@@ -57,7 +57,7 @@ class Verdict:
 Look: TypeAlias = Callable[[Any, Slot, int], T]
 """Sees something in the meter of a slot, at a time of the store's own clock, ns."""
 
-Settlement: TypeAlias = Callable[[Any, Slot, int], None]
+Settlement: TypeAlias = Look[None]
 """Tells something to the meter of a slot, at a time of the store's own clock, ns."""
 
 
@@ -93,6 +93,10 @@ class Store(Protocol):
         Raises:
             PacingError: It could not be kept.
         """
+        ...
+
+    def close(self) -> None:
+        """Give back what is held, for good; may block for some seconds. Idempotent."""
         ...
 
     def look(self, now: int, what: Look[T], slots: Iterable[Slot]) -> list[T]:
@@ -220,6 +224,9 @@ class MemoryStore:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         done.set_result(work())
         return done
+
+    def close(self) -> None:
+        """Do nothing: what is held here ends with the process."""
 
     def meter(self, slot: Slot, now: int) -> Meter:
         """Return the meter of a slot, under its rule from now on; a new one is empty."""
