@@ -7,11 +7,10 @@ nothing, and the next gets it. Nothing polls: one timer stands for the earliest 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from itertools import chain, count
+from itertools import count
 from operator import attrgetter
 from typing import Final, TypeVarTuple
 
@@ -22,6 +21,7 @@ from market_data_pipeline.errors import ConfigurationError, DeadlineExceeded, Ov
 from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS, Feedback
 from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.meters import NEVER
+from market_data_pipeline.pacing.parking import Parking
 from market_data_pipeline.pacing.queue import FairQueue
 from market_data_pipeline.pacing.routes import NO_KEYS, Routes
 from market_data_pipeline.pacing.store import Ask, MemoryStore, Settlement, Slot, Store, Verdict
@@ -81,9 +81,7 @@ class Limiter:
         self._now: Callable[[], int] = self._find_clock if clock is None else clock.monotonic_ns
         self._max_waiters = max_waiters
         self._queue: FairQueue[Waiter] = FairQueue(weight_of)
-        self._parked: dict[str, dict[int, Waiter]] = {}
-        self._parked_count = 0
-        self._due: list[tuple[int, str]] = []  # when parked ones may go on: a heap; some entries are out of date
+        self._parking = Parking()
         self._next = NEVER  # when the first of those in line may go on
         self._rests: dict[str, int] = {}  # the ends of cooldowns, by scope
         self._seq = count()
@@ -105,7 +103,7 @@ class Limiter:
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return self._queue.live + self._parked_count
+        return self._queue.live + self._parking.count
 
     async def acquire(
         self,
@@ -230,7 +228,7 @@ class Limiter:
             ConfigurationError: Two rules have one name.
         """
         self._routes = Routes(self.account, rules, adaptive=self._adaptive)
-        self._unpark(list(self._parked))
+        self._rejoin(self._parking.take_all())
         for waiter in self._queue:
             waiter.claims.clear()
             try:
@@ -244,8 +242,8 @@ class Limiter:
     def explain(self) -> tuple[Waits, ...]:
         """Return who waits, by arrival: for which rule, and how long at least."""
         now = self._now()
-        everybody = chain(self._queue, *(parked.values() for parked in self._parked.values()))
-        return tuple(waiter.explain(self.account, now) for waiter in sorted(everybody, key=attrgetter("seq")))
+        everybody = sorted([*self._queue, *self._parking], key=attrgetter("seq"))
+        return tuple(waiter.explain(self.account, now) for waiter in everybody)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -277,12 +275,12 @@ class Limiter:
             _log.error("%s: what was given back cannot be noted, so it stays taken: %s", self.account, error)
         self._troubled = error is not None
         if self.waiting:
-            self._unpark([slot.key for slot in slots if slot.apart])
+            self._rejoin(self._parking.take(slot.key for slot in slots if slot.apart))
             self._dispatch()
 
     def _take_now(self, slots: tuple[Slot, ...]) -> Grant | None:
         """Return a grant if there is room, nobody waits for it, and the store tells at once."""
-        if self._here is None or self._queue.live or (self._parked and self._behind(slots)):
+        if self._here is None or self._queue.live or (self._parking.count and self._parking.first(slots)):
             return None
         now = self._now()
         return Grant(self.settle, slots, now) if self._here.take(now, slots) else None
@@ -327,8 +325,8 @@ class Limiter:
         if deadline is not None:
             waiter.alarm = _call_at(deadline, self._expire, waiter)
         try:
-            if first := self._behind(slots):
-                self._park(waiter, first.parked or "", NEVER)
+            if first := self._parking.first(slots):
+                self._parking.add(waiter, first.parked or "")
             else:
                 first = self._queue.push(waiter)
             if first is not waiter:
@@ -367,27 +365,13 @@ class Limiter:
                 operation=lane,
             )
 
-    def _behind(self, slots: Iterable[Slot]) -> Waiter | None:
-        """Return the first of those who wait apart for a meter of these slots: nobody goes before it."""
-        for slot in slots:
-            if parked := self._parked.get(slot.key):
-                return next(iter(parked.values()))
-        return None
-
     def _leave(self, waiter: Waiter) -> bool:
         """Take a waiter out of line; tell whether it was there."""
+        was_there = waiter.parked is not None or waiter.cell is not None
         if waiter.parked is not None:
-            parked = self._parked[waiter.parked]
-            del parked[waiter.seq]
-            if not parked:
-                del self._parked[waiter.parked]
-            self._parked_count -= 1
-            waiter.parked = None
-            return True
-        if waiter.cell is not None:
-            self._queue.leave(waiter)
-            return True
-        return False
+            self._parking.leave(waiter)
+        self._queue.leave(waiter)
+        return was_there
 
     def _expire(self, waiter: Waiter) -> None:
         if not waiter.answer.done():
@@ -461,7 +445,7 @@ class Limiter:
                 waiter.moves += waiter.beside not in {verdict.slot.key, None}
                 waiter.beside = verdict.slot.key
                 self._queue.leave(waiter)
-                self._park(waiter, verdict.slot.key, verdict.until)
+                self._parking.add(waiter, verdict.slot.key, verdict.until)
                 progress = True
                 continue
             else:
@@ -470,30 +454,17 @@ class Limiter:
             progress |= self._leave(waiter)
         return progress
 
-    def _park(self, waiter: Waiter, key: str, until: int) -> None:
-        """Let a waiter wait apart for a meter."""
-        self._parked.setdefault(key, {})[waiter.seq] = waiter
-        self._parked_count += 1
-        waiter.parked = key
-        if until < NEVER:
-            heapq.heappush(self._due, (until, key))
-
-    def _unpark(self, keys: Iterable[str]) -> None:
-        """Let those who wait for these meters stand in line again, where they stood."""
-        for key in keys:
-            for waiter in self._parked.pop(key, {}).values():
-                self._parked_count -= 1
-                waiter.parked = None
-                self._queue.push(waiter)
+    def _rejoin(self, waiters: Iterable[Waiter]) -> None:
+        """Let those who waited apart stand in line again, where they stood."""
+        for waiter in waiters:
+            self._queue.push(waiter)
 
     def _set_timer(self) -> None:
         """Come back when the first of those who wait may go on."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._due and self._due[0][1] not in self._parked:
-            heapq.heappop(self._due)
-        next_ = min(self._next, self._due[0][0] if self._due else NEVER)
+        next_ = min(self._next, self._parking.next_due())
         if self.waiting and not self._store.inline:  # other processes give back too
             next_ = min(next_, self._now() + LOOK_NS)
         if next_ < NEVER:
@@ -501,12 +472,9 @@ class Limiter:
 
     def _come_back(self) -> None:
         self._timer = None
-        now = self._now()
-        while self._due and self._due[0][0] <= now:
-            self._unpark([heapq.heappop(self._due)[1]])
+        self._rejoin(self._parking.take_due(self._now()))
         if not self._store.inline:
-            firsts = {key: next(iter(parked.values())) for key, parked in self._parked.items()}
-            self._unpark([key for key, first in firsts.items() if first.verdict.until == NEVER])
+            self._rejoin(self._parking.take_undated())
         self._dispatch()
 
 
