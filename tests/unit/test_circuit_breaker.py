@@ -268,6 +268,24 @@ def test_it_opens_at_so_many_failures_in_a_row(make):
     assert breaker.status().reason == "5 failures in a row, the last boom"
 
 
+def test_a_check_refuses_as_a_call_would_and_takes_no_probe(make, clock):
+    """CB-6, I2: who is to wait for its budget first asks whether that is any use."""
+    breaker = make()
+    breaker.check()
+    assert breaker.status().in_flight == 0
+    fail(breaker, 5)
+    with pytest.raises(CircuitBreakerOpen):
+        breaker.check()
+    assert breaker.status().rejected == 1
+    clock.advance(5)
+    breaker.check()
+    assert (breaker.state, breaker.status().in_flight) == ("half_open", 0)
+    probe = breaker.acquire()
+    with pytest.raises(CircuitBreakerOpen, match="all its probes are out"):
+        breaker.check()
+    probe.succeed()
+
+
 def test_a_success_breaks_the_row_and_an_ignored_end_does_not(make):
     """CB-3."""
     breaker = make()

@@ -24,11 +24,11 @@ from typing import Final, Literal
 from market_data_pipeline.breaking.calls import BreakerCalls
 from market_data_pipeline.breaking.events import BreakerEvent, BreakerEvents
 from market_data_pipeline.breaking.permit import Guard, Outcome, Permit
-from market_data_pipeline.breaking.policy import SECOND, BreakerPolicy
+from market_data_pipeline.breaking.policy import BreakerPolicy
 from market_data_pipeline.breaking.status import BreakerState, BreakerStatus
 from market_data_pipeline.breaking.votes import Classify, Verdict, classify, worst
 from market_data_pipeline.clock import SystemClock
-from market_data_pipeline.contracts import Clock
+from market_data_pipeline.contracts import SECOND_NS, Clock
 from market_data_pipeline.errors import CircuitBreakerOpen, ConfigurationError
 
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN, DISABLED = range(5)
@@ -119,6 +119,15 @@ class CircuitBreaker:
         permit = self._shared
         permit.taken += 1
         return permit
+
+    def check(self) -> None:
+        """Raise what `acquire` would raise now, for who is not ready to call yet.
+
+        Raises:
+            CircuitBreakerOpen: The call must not be made.
+        """
+        if self.retry_after_ns != 0:
+            self.acquire().ignore()
 
     def guard(self) -> Guard:
         """Return a block, for `with` and `async with`, that is one call: however it ends, that is the report.
@@ -234,7 +243,7 @@ class CircuitBreaker:
         outcome: Outcome = verdict if verdict != "cooldown" else "ignored"
         asked = getattr(cause, "retry_after", None) or 0
         reason = f"{type(cause).__name__}: {cause}"
-        self.report(permit, "cancelled" if cause is None else outcome, reason, int(asked * SECOND), None)
+        self.report(permit, "cancelled" if cause is None else outcome, reason, int(asked * SECOND_NS), None)
 
     def _verdict(self, error: Exception) -> Verdict:
         try:
@@ -271,13 +280,13 @@ class CircuitBreaker:
         self._tell()
         what = "/".join(filter(None, (self.provider, self.operation))) or "this"
         how = "half open, and all its probes are out" if state == HALF_OPEN else NAMES[state].replace("_", " ")
-        when = "clear it when that is corrected" if left is None else f"try again in {left / SECOND:.3g} s"
+        when = "clear it when that is corrected" if left is None else f"try again in {left / SECOND_NS:.3g} s"
         return CircuitBreakerOpen(
             f"{what} is not called, since its circuit breaker is {how}: {self._reason}; "
             f"{when}, or use another source; `mdp breakers` shows more",
             provider=self.provider,
             operation=self.operation,
-            retry_after=None if left is None else left / SECOND,
+            retry_after=None if left is None else left / SECOND_NS,
         )
 
     def _record(self, outcome: Outcome) -> None:
@@ -339,7 +348,7 @@ class CircuitBreaker:
     def _lose_probe(self, now: int) -> None:
         """Open it if a probe has not reported in time, as of then."""
         if (lost := self._lost(now)) is not None:
-            self._open(f"a probe did not report within {self.policy.max_probe_ns / SECOND:g} s", lost)
+            self._open(f"a probe did not report within {self.policy.max_probe_ns / SECOND_NS:g} s", lost)
 
     def _catch_up(self, now: int) -> None:
         """Do what became due before this call."""

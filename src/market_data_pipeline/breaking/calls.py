@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from market_data_pipeline.breaking.permit import Outcome, Permit, Reports
-from market_data_pipeline.breaking.policy import SECOND, BreakerPolicy
+from market_data_pipeline.breaking.policy import BreakerPolicy
 from market_data_pipeline.breaking.window import BreakerWindow
+from market_data_pipeline.contracts import SECOND_NS
 
 
 class BreakerCalls:
@@ -65,4 +66,4 @@ class BreakerCalls:
             return ""
         if window.failures < policy.failure_rate * window.calls:
             return ""
-        return f"{window.failures} of {window.calls} calls failed within {policy.window_ns / SECOND:g} s"
+        return f"{window.failures} of {window.calls} calls failed within {policy.window_ns / SECOND_NS:g} s"

@@ -6,9 +6,9 @@ from typing import Final
 
 import attrs
 
+from market_data_pipeline.contracts import SECOND_NS
 from market_data_pipeline.errors import ConfigurationError
 
-SECOND: Final = 1_000_000_000
 BUCKETS: Final = 60
 """Into how many parts a window is cut: outcomes are forgotten one part at a time."""
 
@@ -30,11 +30,11 @@ class BreakerPolicy:
     """With fewer calls in the window the share of failures says nothing."""
     failure_rate: float | None = 0.5
     """The share of failures that opens it, above 0 and at most 1; None: only failures in a row do."""
-    window_ns: int = 60 * SECOND
+    window_ns: int = 60 * SECOND_NS
     """How long an outcome counts, at most; it is forgotten up to a sixtieth of that earlier."""
-    base_wait_ns: int = 5 * SECOND
+    base_wait_ns: int = 5 * SECOND_NS
     """How long it refuses the first time."""
-    max_wait_ns: int = 60 * SECOND
+    max_wait_ns: int = 60 * SECOND_NS
     """How long it refuses at most, before jitter; a vendor may ask for longer."""
     jitter: float = 0.2
     """By which share the wait is made longer or shorter at random, so that callers do not come back together."""
@@ -42,7 +42,7 @@ class BreakerPolicy:
     """Calls that are let through at once to see whether it works again."""
     probe_successes: int = 2
     """Successes of these in a row that close it."""
-    max_probe_ns: int = 30 * SECOND
+    max_probe_ns: int = 30 * SECOND_NS
     """After that a probe that has not reported counts as failed."""
 
     def __attrs_post_init__(self) -> None:
@@ -66,7 +66,7 @@ class BreakerPolicy:
             timeout: How long it refuses, in seconds.
             half_open_attempts: Probes at once, and successes that close it.
         """
-        wait = round(timeout * SECOND)
+        wait = round(timeout * SECOND_NS)
         return cls(
             threshold=threshold,
             failure_rate=None,

@@ -13,6 +13,7 @@ from market_data_pipeline.cli.orders import (
     directory,
     expiry,
     give,
+    nobody,
     orders_in_force,
     print_json,
     print_table,
@@ -72,8 +73,7 @@ def breakers(context: click.Context, /, *, as_json: bool, no_plugins: bool, **ch
             ],
         )
     else:
-        what = f"{len(running)} running, and none has called a vendor" if running else "no process runs"
-        click.echo(f"mdp: no breakers: {what}; data directory {home}", err=True)
+        click.echo(f"mdp: no breakers: {nobody(running)}; data directory {home}", err=True)
     for order in orders:
         end = f" until {when(order.until)}" if order.until else ""
         click.echo(f"in force: {order.action} {order.target}{end}, given {when(order.at)}: {order.reason}")

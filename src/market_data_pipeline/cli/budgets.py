@@ -13,6 +13,7 @@ from market_data_pipeline.cli.orders import (
     as_json_option,
     directory,
     give,
+    nobody,
     print_json,
     print_table,
     processes,
@@ -47,7 +48,7 @@ def budgets(context: click.Context, /, *, as_json: bool, no_plugins: bool, **cho
     if rows:
         print_table(["PID", "ACCOUNT", "RULE", "TAKEN", "LIMIT", "COUNTS", "UNTIL", "WAITING", "IN FLIGHT"], rows)
     else:
-        click.echo(f"mdp: no accounts: {_nobody(running)}; data directory {home}", err=True)
+        click.echo(f"mdp: no accounts: {nobody(running)}; data directory {home}", err=True)
 
 
 @budgets.command()
@@ -128,10 +129,6 @@ def _counts(rule: ShownRule) -> str:
     held = f", by {holders} holders" if holders > 1 else ""
     per = f" per {', '.join(rule.per)}" if rule.per else ""
     return f"{rule.kind}{time}{per}{held}"
-
-
-def _nobody(running: tuple[ShownProcess, ...]) -> str:
-    return f"{len(running)} running, and none has called a vendor" if running else "no process runs"
 
 
 def _without(what: Any, *names: str) -> dict[str, Any]:

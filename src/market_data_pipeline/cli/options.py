@@ -161,14 +161,14 @@ def pipeline_builder(*, no_plugins: bool, settings: str | None, profile: str | N
         ConfigurationError: A variable or a setting is wrong.
     """
     from market_data_pipeline.orchestration.board import Board
-    from market_data_pipeline.orchestration.coordination import coordinator_of, log_breaker
+    from market_data_pipeline.orchestration.coordination import coordinator_of
     from market_data_pipeline.pipeline import PipelineBuilder
     from market_data_pipeline.settings import load_settings
     from market_data_pipeline.source.pool import ProviderPool
     from market_data_pipeline.source.services import ServiceFactory
 
     loaded = load_settings(settings, profile=profile)
-    coordinator = coordinator_of(loaded.settings, on_breaker=log_breaker)
+    coordinator = coordinator_of(loaded.settings)
     pool = ProviderPool(ServiceFactory(accounts=coordinator))
     host = settings_host(loaded.settings.plugins, no_plugins=no_plugins)
     builder = PipelineBuilder(loaded, host=host, pool=pool)

@@ -68,6 +68,11 @@ def processes(home: Path) -> tuple[ShownProcess, ...]:
     return present(home / PROCESSES)
 
 
+def nobody(running: Sequence[ShownProcess]) -> str:
+    """Return why there is nothing to show."""
+    return f"{len(running)} running, and none has called a vendor" if running else "no process runs"
+
+
 def orders_in_force(home: Path) -> tuple[Order, ...]:
     """Return the orders of a data directory that processes which start now come up with."""
     from market_data_pipeline.clock import SystemClock

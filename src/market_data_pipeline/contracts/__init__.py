@@ -7,7 +7,7 @@ from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule, Concurrenc
 from market_data_pipeline.contracts.budget_check import BudgetFinding, PlannedCall, check_budget
 from market_data_pipeline.contracts.capabilities import Capabilities
 from market_data_pipeline.contracts.provider import BarsRequest, ChainRequest, MarketDataProvider
-from market_data_pipeline.contracts.services import Clock, Services
+from market_data_pipeline.contracts.services import Clock, Services, VendorCalls
 from market_data_pipeline.contracts.source import Dynamic, RowSource, SourceStatus, StreamRequest, TickSource
 from market_data_pipeline.contracts.stages import Batcher, Operator, Outcome, Sink
 
@@ -36,6 +36,7 @@ __all__ = [
     "SourceStatus",
     "StreamRequest",
     "TickSource",
+    "VendorCalls",
     "Window",
     "check_budget",
     "long_run",

@@ -26,27 +26,8 @@ class Clock(Protocol):
         """Sleep until `monotonic_ns()` is at least that; always lets other tasks run."""
 
 
-class Services(Protocol):
-    """All that a plugin gets from the core, scoped to that plugin."""
-
-    @property
-    def clock(self) -> Clock:
-        """The time."""
-        ...
-
-    @property
-    def random(self) -> random.Random:
-        """The only randomness, so that a run can be repeated."""
-        ...
-
-    @property
-    def log(self) -> Logger:
-        """A logger under the plugin's name."""
-        ...
-
-    def epoch(self) -> int:
-        """Return a new connection generation for `Origin.epoch`: greater than all before it, never reused."""
-        ...
+class VendorCalls(Protocol):
+    """Leave to ask a vendor, for one of its credentials: what all who use that credential share."""
 
     def call(
         self,
@@ -101,4 +82,27 @@ class Services(Protocol):
             BudgetUnavailable: What is in use cannot be told.
             ConfigurationError: Nothing limits such a resource, or never so much of it.
         """
+        ...
+
+
+class Services(VendorCalls, Protocol):
+    """All that a plugin gets from the core, scoped to that plugin."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+        ...
+
+    @property
+    def random(self) -> random.Random:
+        """The only randomness, so that a run can be repeated."""
+        ...
+
+    @property
+    def log(self) -> Logger:
+        """A logger under the plugin's name."""
+        ...
+
+    def epoch(self) -> int:
+        """Return a new connection generation for `Origin.epoch`: greater than all before it, never reused."""
         ...

@@ -15,7 +15,7 @@ import attrs
 from market_data_pipeline.breaking import CircuitBreaker
 from market_data_pipeline.clock import SystemClock
 from market_data_pipeline.contracts import Clock, Gcra, Window
-from market_data_pipeline.contracts.budget import AnyRule
+from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule
 from market_data_pipeline.errors import PacingError
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.orchestration.orders import Order, Orders, newest
@@ -31,7 +31,7 @@ from market_data_pipeline.orchestration.presence import (
 from market_data_pipeline.pacing.usage import Usage
 from market_data_pipeline.source.account import VendorAccount
 
-EVERY_NS: Final = 1_000_000_000
+EVERY_NS: Final = SECOND_NS
 """How often it looks for orders, and shows what has changed."""
 MOST_WAITS: Final = 200
 """How many of those who wait for an account are shown."""

@@ -23,13 +23,19 @@ STORE: Final = "state/budgets.sqlite"
 _log = logging.getLogger("market_data_pipeline.orchestration")
 
 
+def log_breaker(event: BreakerEvent) -> None:
+    """Log what happens to a breaker; refused calls are too many for that."""
+    if event.kind != "rejected":
+        _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, event.kind, event.reason)
+
+
 def coordinator_of(
     settings: PipelineRuntimeSettings,
     *,
     store: Store | None = None,
     clock: Clock | None = None,
     seed: int | None = None,
-    on_breaker: Callable[[BreakerEvent], None] | None = None,
+    on_breaker: Callable[[BreakerEvent], None] = log_breaker,
 ) -> RateCoordinator:
     """Return the coordinator that settings ask for.
 
@@ -38,7 +44,7 @@ def coordinator_of(
         store: Where what was used is kept; left out: where the settings say.
         clock: The time; left out: that of the loop.
         seed: Makes jitter repeatable.
-        on_breaker: Is told when a breaker changes or refuses.
+        on_breaker: Is told when a breaker changes or refuses; left out: the log.
 
     Raises:
         ConfigurationError: The times of a breaker contradict each other.
@@ -63,12 +69,6 @@ def coordinator_of(
         seed=seed,
         on_breaker=on_breaker,
     )
-
-
-def log_breaker(event: BreakerEvent) -> None:
-    """Log what happens to a breaker; refused calls are too many for that."""
-    if event.kind != "rejected":
-        _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, event.kind, event.reason)
 
 
 def _store(settings: PipelineRuntimeSettings, clock: Clock | None) -> Store:

@@ -68,23 +68,37 @@ class RateCoordinator:
         Raises:
             ConfigurationError: The settings have a rule that does not fit.
         """
-        key = provider, credential
-        if key not in self._accounts:
-            self._accounts[key] = VendorAccount(
-                provider,
-                credential=credential,
-                rules=(budget := self._rules(provider, rules)),
-                policy=self._policies.get(provider) or self._policies.get(""),
-                store=self._store if budget else None,  # where nothing is limited there is nothing to share
-                clock=self._clock,
-                chance=self._chance,
-                on_breaker=self._on_breaker,
-                on_new_breaker=self._new_breaker,
-            )
-        return self._accounts[key]
+        if (provider, credential) in self._accounts:
+            return self._accounts[provider, credential]
+        budget = self._rules(provider, rules)
+        store = self._store if budget else None  # where nothing is limited there is nothing to share
+        policy = self._policies.get(provider) or self._policies.get("")
+        return self._open(provider, credential, budget, policy, store)
+
+    def _open(
+        self,
+        provider: str,
+        credential: str,
+        rules: Sequence[AnyRule],
+        policy: AccountPolicy | None,
+        store: Store | None = None,
+    ) -> VendorAccount:
+        """Return a new account, which takes the place of one of the same name."""
+        self._accounts[provider, credential] = account = VendorAccount(
+            provider,
+            credential=credential,
+            rules=rules,
+            policy=policy,
+            store=store,
+            clock=self._clock,
+            chance=self._chance,
+            on_breaker=self._on_breaker,
+            on_new_breaker=self._new_breaker,
+        )
+        return account
 
     def _new_breaker(self, account: VendorAccount, breaker: CircuitBreaker) -> None:
-        self.on_new_breaker(account, breaker)
+        self.on_new_breaker(account, breaker)  # as it is set by then
 
     def accounts(self) -> tuple[VendorAccount, ...]:
         """Return the accounts that were used, by name."""
@@ -127,15 +141,7 @@ class RateCoordinator:
         policy = AccountPolicy(
             breaker=BreakerPolicy.of_earlier_programs(breaker_threshold, breaker_timeout, 1), adaptive=False
         )
-        self._accounts[name, ""] = VendorAccount(
-            name,
-            rules=[Budget(refill_rate, capacity).rule()],
-            policy=policy,
-            clock=self._clock,
-            chance=self._chance,
-            on_breaker=self._on_breaker,
-            on_new_breaker=self._new_breaker,
-        )
+        self._open(name, "", [Budget(refill_rate, capacity).rule()], policy)
         self._cooldown_sec[name] = cooldown_sec
 
     async def acquire(self, provider: str, n: int = 1) -> None:
@@ -147,9 +153,8 @@ class RateCoordinator:
             Overloaded: Too many wait.
         """
         account = self._registered(provider)
-        breaker = account.breaker(EARLIER)
-        if breaker and breaker.is_open():
-            breaker.acquire().ignore()  # it refuses
+        if breaker := account.breaker(EARLIER):
+            breaker.check()
         (await account.limiter.acquire(EARLIER, cost=n)).release()
 
     async def trigger_cooldown(self, provider: str, scope: str, duration_sec: float | None = None) -> None:  # noqa: ARG002

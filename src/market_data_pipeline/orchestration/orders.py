@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 import msgspec
 
+from market_data_pipeline.contracts import SECOND_NS
 from market_data_pipeline.errors import ConfigurationError
 
 MOST: Final = 1_000
@@ -24,7 +25,7 @@ MOST_BYTES: Final = 16_384
 """So much of a file is read: a larger one is no order."""
 LONGEST: Final = 500
 """How many characters a reason or a name may have."""
-KEPT_NS: Final = 86_400 * 1_000_000_000
+KEPT_NS: Final = 86_400 * SECOND_NS
 """How long an order is kept that happens once, for a process that is stopped meanwhile."""
 
 Action: TypeAlias = Literal["open", "disable", "reset", "warm"]
@@ -86,7 +87,8 @@ class Orders:
         """
         if not self._folder.exists():
             return ()
-        said, self._strange = self._strange, {}
+        said = dict(self._strange)
+        self._strange.clear()
         found = [self._read(path, said.get(path, "")) for path in sorted(self._folder.glob("*.json"))[:MOST]]
         return tuple(sorted((order for order in found if order), key=lambda order: order.at))
 

@@ -16,7 +16,7 @@ from market_data_pipeline.model import Bar, Basis, History, Instrument, OptionCh
 from market_data_pipeline.operator import SecondBarAggregator
 from market_data_pipeline.orchestration.board import Board
 from market_data_pipeline.orchestration.builder import RuntimeBuilder
-from market_data_pipeline.orchestration.coordination import coordinator_of, log_breaker
+from market_data_pipeline.orchestration.coordination import coordinator_of
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.orchestration.providers import Providers, own_provider
 from market_data_pipeline.orchestration.queries import Queries
@@ -77,9 +77,7 @@ class PipelineRuntime:
         self._host = host or PluginHost(policy=plugin_policy(self.settings.plugins))
         self.registry: SourceRegistry = SourceRegistry(self._host)
         services = services or ServiceFactory()
-        self.coordinator: RateCoordinator = coordinator_of(
-            self.settings, clock=services.clock, seed=services.seed, on_breaker=log_breaker
-        )
+        self.coordinator: RateCoordinator = coordinator_of(self.settings, clock=services.clock, seed=services.seed)
         self._board = Board(self.coordinator, self.data_dir, clock=services.clock)
         self._pool = ProviderPool(attrs.evolve(services, accounts=self.coordinator), self._tell)
         self._builder = RuntimeBuilder(self.settings, self.registry, host=self._host, pool=self._pool)

@@ -64,7 +64,7 @@ class Parking:
 
     def take_due(self, now: int) -> list[Waiter]:
         """Take all out whose time has come."""
-        taken = []
+        taken: list[Waiter] = []
         while self._due and self._due[0][0] <= now:
             taken += self.take([heapq.heappop(self._due)[1]])
         return taken

@@ -122,8 +122,8 @@ class VendorAccount:
     ) -> AsyncIterator[None]:
         """Wait until one request may go out; how the block ends is the vote. See `Services.call`."""
         breaker = self.breaker(operation)
-        if breaker and breaker.retry_after_ns != 0:
-            breaker.acquire().ignore()  # it refuses before anything is waited for
+        if breaker:
+            breaker.check()  # before anything is waited for
         with self.retries.flight(operation, retry=attempt > 1):
             with waiting_for_budget():
                 grant = await self.limiter.acquire(

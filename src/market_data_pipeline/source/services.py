@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import attrs
 
 from market_data_pipeline.clock import SystemClock
-from market_data_pipeline.contracts import AnyRule, Clock
+from market_data_pipeline.contracts import AnyRule, Clock, VendorCalls
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
 from market_data_pipeline.plugins.budget import budget_of
 
@@ -34,31 +34,10 @@ class Epochs:
         return self._last
 
 
-class Account(Protocol):
-    """One credential at one vendor: `call` and `lease` are those of `Services`."""
-
-    def call(
-        self,
-        operation: str,
-        *,
-        cost: int,
-        keys: Mapping[str, str] | None,
-        priority: int,
-        deadline: int | None,
-        attempt: int,
-    ) -> AbstractAsyncContextManager[None]:
-        """Wait until one request may go out."""
-        ...
-
-    def lease(self, resource: str, n: int, *, deadline: int | None) -> AbstractAsyncContextManager[None]:
-        """Hold something that the vendor limits."""
-        ...
-
-
 class Accounts(Protocol):
     """The accounts of all providers."""
 
-    def account(self, provider: str, *, credential: str, rules: Sequence[AnyRule]) -> Account:
+    def account(self, provider: str, *, credential: str, rules: Sequence[AnyRule]) -> VendorCalls:
         """Return the account of a credential, the same for all who have that one."""
         ...
 
@@ -68,9 +47,9 @@ class LocalAccounts:
     """Accounts of one process, with the rules of the plugins and the usual breakers."""
 
     _clock: Clock
-    _made: dict[tuple[str, str], Account] = attrs.field(factory=dict, init=False)
+    _made: dict[tuple[str, str], VendorCalls] = attrs.field(factory=dict, init=False)
 
-    def account(self, provider: str, *, credential: str, rules: Sequence[AnyRule]) -> Account:
+    def account(self, provider: str, *, credential: str, rules: Sequence[AnyRule]) -> VendorCalls:
         """Return the account of a credential, the same for all who have that one."""
         from market_data_pipeline.source.account import VendorAccount
 
@@ -117,7 +96,7 @@ class CoreServices:
         return self._account.lease(resource, n, deadline=deadline)
 
     @cached_property
-    def _account(self) -> Account:
+    def _account(self) -> VendorCalls:
         return self._accounts.account(self._provider, credential=self._credential, rules=self._rules)
 
 
