@@ -70,6 +70,20 @@ def test_an_open_breaker_refuses_before_anybody_waits_or_anything_is_taken():
     assert simulate(main) == (0, 0)
 
 
+def test_an_open_breaker_refuses_at_once_though_the_budget_is_used_up():
+    """CB-6: nobody waits a minute to be told so."""
+
+    async def main(loop):
+        vendor = account(loop, Window(name="two", limit=2, period_ns=60 * SECOND_NS))
+        await fail(vendor, ConnectionLost("cut"), times=2)
+        begin = loop.time()
+        with pytest.raises(CircuitBreakerOpen):
+            await ask(vendor)
+        return loop.time() - begin
+
+    assert simulate(main) == 0
+
+
 def test_what_the_breaker_refuses_after_the_wait_is_given_back():
     async def main(loop):
         vendor = account(

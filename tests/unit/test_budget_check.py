@@ -74,6 +74,7 @@ def test_a_finding_says_where_why_and_what_to_do():
         ([Concurrency(name="all", limit=5), Concurrency(name="some", limit=8, operations="chain")], "some"),
         ([Concurrency(name="all", limit=5), minute(1)], None),
         ([minute(10), minute(10, name="each", per="contract")], "each"),
+        ([minute(20), minute(10, name="each", per="contract")], None),  # three contracts are 30
         ([minute(10), minute(20, name="history", operations="history")], "history"),
         ([minute(10, operations="chain"), minute(20, name="history", operations="history")], None),
         ([minute(10, operations="chain"), minute(20, name="rest")], None),
