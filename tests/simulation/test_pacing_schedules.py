@@ -173,7 +173,7 @@ class Trial:
 
     def moment(self):
         """Return when to give up: often in the very turn in which somebody is let out."""
-        timer = self.limiter._timer
+        timer = self.limiter._dispatcher._timer
         if timer is not None and self.rng.random() < 0.5:
             return max(0.0, timer.when() - self.loop.time())
         return self.rng.random() * 3
@@ -308,8 +308,8 @@ class Exact(Counted):
 class Shields(Limiter):
     """Wrong: goes on waiting for who was cancelled."""
 
-    async def _wait(self, *arguments, **options):
-        return await asyncio.shield(asyncio.ensure_future(super()._wait(*arguments, **options)))
+    async def acquire(self, *arguments, **options):
+        return await asyncio.shield(asyncio.ensure_future(super().acquire(*arguments, **options)))
 
 
 class Forgets(Limiter):

@@ -8,7 +8,7 @@ import pytest
 
 from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, Window
 from market_data_pipeline.pacing import Limiter, SqliteStore
-from market_data_pipeline.pacing.limiter import LOOK_NS
+from market_data_pipeline.pacing.dispatcher import LOOK_NS
 from market_data_pipeline.testing import simulate
 
 PROCESSES, CALLERS = 3, 8

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 
 import anyio
 import pytest
@@ -16,8 +17,8 @@ from market_data_pipeline.errors import (
     Overloaded,
 )
 from market_data_pipeline.pacing import Limiter, MemoryStore
+from market_data_pipeline.pacing.dispatcher import LOOK_NS, MOVES
 from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS
-from market_data_pipeline.pacing.limiter import LOOK_NS, MOVES
 from market_data_pipeline.testing import simulate
 
 TWO = Window(name="two", limit=2, period_ns=10 * SECOND_NS)
@@ -811,3 +812,105 @@ def test_a_store_of_this_process_also_works_as_others_do():
         return await MemoryStore().submit(lambda: 7)
 
     assert run(program) == 7
+
+
+# Who was let out may come back
+
+
+def served(weights, *, many, loops, name=lambda tenant, _: tenant):
+    """Let tenants with `loops` callers each ask again and again; return who got how many of `many` free at once."""
+
+    async def program():
+        limiter = Limiter("test", [Gcra(name="g", limit=1, burst=many)], weight_of=weights.__getitem__)
+        limiter.cool(900 * SECOND_NS)
+        got, done = Counter(), asyncio.Event()
+
+        async def caller(tenant, number):
+            while True:
+                await limiter.acquire("x", tenant=tenant)
+                got[name(tenant, number)] += 1
+                if got.total() == many:
+                    done.set()
+
+        tasks = [asyncio.create_task(caller(tenant, each)) for tenant in weights for each in range(loops[tenant])]
+        await asyncio.sleep(0)
+        assert limiter.waiting == len(tasks)
+        limiter.warm()
+        await done.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return got
+
+    return asyncio.run(program())
+
+
+def test_what_is_free_at_once_is_shared_with_those_who_ask_for_one_at_a_time():
+    """RC-7: a tenant with 91 of 100 waiters gets its tenth of a burst, since the others are back in the same turn."""
+    tenants = ["hog", *(f"t{number}" for number in range(9))]
+    got = served(dict.fromkeys(tenants, 1.0), many=100, loops=dict.fromkeys(tenants, 1) | {"hog": 91})
+    assert got == dict.fromkeys(tenants, 10)
+
+
+def test_what_is_free_at_once_is_shared_by_weight():
+    """RC-7: also where the one with the greater weight has as few waiters as the others."""
+    got = served({"a": 4.0, "b": 1.0}, many=100, loops={"a": 1, "b": 50})
+    assert got == {"a": pytest.approx(80, abs=4), "b": pytest.approx(20, abs=4)}
+
+
+def test_what_is_free_at_once_is_not_taken_by_the_first_who_comes_back():
+    """RC-7: the callers of one tenant are equals."""
+    got = served({"a": 1.0}, many=200, loops={"a": 50}, name=lambda _, number: number)
+    assert set(got.values()) == {4}
+
+
+def test_what_is_free_at_once_goes_on_to_others_if_nobody_comes_back():
+    """RC-7: no room is kept for who does not ask."""
+
+    async def program(limiter, loop):
+        limiter.cool(SECOND_NS)
+        calls = [("x", {"tenant": "once"}), *[("x", {"tenant": "many"})] * 9]
+        return await times(limiter, loop, *calls)
+
+    assert run(program, Gcra(name="g", limit=1, burst=10)) == [1.0] * 10
+
+
+def test_a_crowd_is_served_in_few_decisions():
+    """RC-7: nothing polls, and a fast rate is not a reason to wake up for each call."""
+
+    class Counted(MemoryStore):
+        decisions = 0
+
+        def decide(self, now, asks):
+            self.decisions += 1
+            return super().decide(now, asks)
+
+    store = Counted()
+
+    async def program(limiter, loop):
+        async def caller():
+            while loop.time() < 1:
+                await limiter.acquire("x")
+
+        await asyncio.gather(*[caller() for _ in range(100)])
+
+    run(program, Gcra(name="g", limit=50_000, burst=500), store=store)
+    assert store.decisions < 8_000
+
+
+def test_a_limiter_goes_on_in_another_loop():
+    """RC-9: what was to happen in a loop that has ended is not waited for."""
+    limiter = Limiter("test", [Gcra(name="g", limit=1_000, burst=1)])
+
+    async def two_calls():
+        await limiter.acquire("x")
+        await limiter.acquire("x")
+
+    with asyncio.Runner() as ended, asyncio.Runner() as other:
+        loop = ended.get_loop()
+        waiting = loop.create_task(two_calls())
+        loop.call_soon(limiter.cool, 900 * SECOND_NS)
+        loop.call_later(0.001, lambda: (limiter.warm(), loop.stop()))  # the last turn: somebody is let out in it
+        loop.run_forever()
+        other.run(asyncio.wait_for(two_calls(), 5))
+        loop.run_until_complete(waiting)

@@ -17,6 +17,8 @@ class Someone:
     cost: int = 1
     lane: str = "x"
     cell: list | None = None
+    place: tuple = ()
+    back: tuple = ()
 
 
 NUMBERS = count()
@@ -29,8 +31,7 @@ def someone(tenant="a", **more):
 def serve(queue, depth=1):
     """Let who comes next go out, and return it."""
     waiter = next(queue.order(depth))
-    queue.charge(waiter)
-    queue.leave(waiter)
+    queue.serve(waiter)
     return waiter
 
 

@@ -68,6 +68,8 @@ class FeedbackMeter(Plain):
 
     def take(self, now: int, cost: int) -> None:
         """Measure what goes out, and space it if there is a rate."""
+        if not self.rule.adaptive:
+            return
         if now - self._began > MEASURE_NS:
             self._earlier = self._went * SECOND_NS / (now - self._began)
             self._began, self._went = now, 0

@@ -1,8 +1,4 @@
-"""The budget of one vendor account: who asks waits until all rules allow it, in fair order, as long as it wants to.
-
-Whatever is granted counts from the moment at which the caller can see it: who is cancelled before that has taken
-nothing, and the next gets it. Nothing polls: one timer stands for the earliest time at which somebody could go on.
-"""
+"""The budget of one vendor account: who asks waits until all rules allow it, in fair order, as long as it wants to."""
 
 from __future__ import annotations
 
@@ -12,19 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from operator import attrgetter
-from typing import Final, TypeVarTuple
+from typing import Final
 
 from market_data_pipeline.clock import loop_clock
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import AnyRule
 from market_data_pipeline.errors import ConfigurationError, DeadlineExceeded, Overloaded
+from market_data_pipeline.pacing.dispatcher import Dispatcher
 from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS, Feedback
 from market_data_pipeline.pacing.grant import Grant
-from market_data_pipeline.pacing.meters import NEVER
-from market_data_pipeline.pacing.parking import Parking
-from market_data_pipeline.pacing.queue import FairQueue
 from market_data_pipeline.pacing.routes import NO_KEYS, Routes
-from market_data_pipeline.pacing.store import Ask, MemoryStore, Settlement, Slot, Store, Verdict
+from market_data_pipeline.pacing.store import MemoryStore, Settlement, Slot, Store
 from market_data_pipeline.pacing.usage import Usage, see, usage_of
 from market_data_pipeline.pacing.waiter import Waiter, Waits
 
@@ -33,14 +27,6 @@ MAX_WAITERS: Final = 10_000
 
 MOST_URGENT: Final = 9
 """The highest priority; 0 is the lowest."""
-
-LOOK_NS: Final = 100_000_000
-"""How often a shared store is asked whether another process gave back what somebody here waits for."""
-
-MOVES: Final = 4
-"""How often a call changes the meter that it waits apart for; then it stays in line, so that its claims hold."""
-
-Ts = TypeVarTuple("Ts")
 
 _log = logging.getLogger("market_data_pipeline.pacing")
 
@@ -80,14 +66,10 @@ class Limiter:
         self._here = store if isinstance(store, MemoryStore) else None
         self._now: Callable[[], int] = self._find_clock if clock is None else clock.monotonic_ns
         self._max_waiters = max_waiters
-        self._queue: FairQueue[Waiter] = FairQueue(weight_of)
-        self._parking = Parking()
-        self._next = NEVER  # when the first of those in line may go on
+        now = lambda: self._now()  # noqa: E731, PLW0108 (the clock may be found later)
+        self._dispatcher = Dispatcher(account, store, now, settle=self.settle, weight_of=weight_of)
         self._rests: dict[str, int] = {}  # the ends of cooldowns, by scope
         self._seq = count()
-        self._timer: asyncio.TimerHandle | None = None
-        self._deciding = False
-        self._again = False
         self._troubled = False
 
     def _find_clock(self) -> int:
@@ -103,7 +85,7 @@ class Limiter:
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return self._queue.live + self._parking.count
+        return len(self._dispatcher)
 
     async def acquire(
         self,
@@ -142,10 +124,13 @@ class Limiter:
                 f"a priority is 0 to {MOST_URGENT}, not {priority}", where=f"{self.account}, {operation}"
             )
         slots = self._routes.call(operation, cost, keys)
-        if (deadline is None or deadline >= self._now()) and (grant := self._take_now(slots)) is not None:
+        now = self._now()
+        if (deadline is None or deadline >= now) and (grant := self._take_now(slots, now)) is not None:
             return grant
-        return await self._wait(
-            slots, operation, keys, cost=cost, tenant=tenant, priority=priority, deadline=deadline, patient=patient
+        return await self._dispatcher.wait(
+            self._waiter(
+                slots, operation, keys, cost=cost, tenant=tenant, priority=priority, deadline=deadline, patient=patient
+            )
         )
 
     async def lease(self, resource: str, many: int = 1, *, tenant: str = "", deadline: int | None = None) -> Grant:
@@ -168,8 +153,10 @@ class Limiter:
             ConfigurationError: No rule limits such a resource, or it never allows as many.
         """
         slots = self._routes.lease(resource, many)
-        return await self._wait(
-            slots, resource, NO_KEYS, cost=many, tenant=tenant, deadline=deadline, patient=deadline is not None
+        return await self._dispatcher.wait(
+            self._waiter(
+                slots, resource, NO_KEYS, cost=many, tenant=tenant, deadline=deadline, patient=deadline is not None
+            )
         )
 
     def try_acquire(self, operation: str, *, cost: int = 1, keys: Mapping[str, str] = NO_KEYS) -> Grant | None:
@@ -178,7 +165,7 @@ class Limiter:
         Returns:
             What was taken, or None.
         """
-        return self._take_now(self._routes.call(operation, cost, keys))
+        return self._take_now(self._routes.call(operation, cost, keys), self._now())
 
     def refused(self, grant: Grant, *, cooldown_ns: int, account_wide: bool = False) -> None:
         """Note that the vendor refused a call for its rate: nothing goes out for a while, then less (RC-10).
@@ -228,22 +215,21 @@ class Limiter:
             ConfigurationError: Two rules have one name.
         """
         self._routes = Routes(self.account, rules, adaptive=self._adaptive)
-        self._rejoin(self._parking.take_all())
-        for waiter in self._queue:
+        self._dispatcher.recall()
+        for waiter in list(self._dispatcher):
             waiter.claims.clear()
             try:
                 waiter.slots = self._routes.again(waiter.slots, waiter.lane, waiter.cost, waiter.keys)
             except ConfigurationError as error:
-                self._queue.leave(waiter)
+                self._dispatcher.leave(waiter)
                 if not waiter.answer.done():
                     waiter.answer.set_exception(error)
-        self._dispatch()
+        self._dispatcher.dispatch()
 
     def explain(self) -> tuple[Waits, ...]:
         """Return who waits, by arrival: for which rule, and how long at least."""
         now = self._now()
-        everybody = sorted([*self._queue, *self._parking], key=attrgetter("seq"))
-        return tuple(waiter.explain(self.account, now) for waiter in everybody)
+        return tuple(waiter.explain(self.account, now) for waiter in sorted(self._dispatcher, key=attrgetter("seq")))
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -275,17 +261,16 @@ class Limiter:
             _log.error("%s: what was given back cannot be noted, so it stays taken: %s", self.account, error)
         self._troubled = error is not None
         if self.waiting:
-            self._rejoin(self._parking.take(slot.key for slot in slots if slot.apart))
-            self._dispatch()
+            self._dispatcher.recall(slots)
+            self._dispatcher.dispatch()
 
-    def _take_now(self, slots: tuple[Slot, ...]) -> Grant | None:
+    def _take_now(self, slots: tuple[Slot, ...], now: int) -> Grant | None:
         """Return a grant if there is room, nobody waits for it, and the store tells at once."""
-        if self._here is None or self._queue.live or (self._parking.count and self._parking.first(slots)):
-            return None
-        now = self._now()
-        return Grant(self.settle, slots, now) if self._here.take(now, slots) else None
+        if self._here is not None and self._dispatcher.clear(slots) and self._here.take(now, slots):
+            return Grant(self.settle, slots, now)
+        return None
 
-    async def _wait(
+    def _waiter(
         self,
         slots: tuple[Slot, ...],
         lane: str,
@@ -296,62 +281,14 @@ class Limiter:
         priority: int = 5,
         deadline: int | None,
         patient: bool,
-    ) -> Grant:
-        """Stand in line until there is an answer.
-
-        Returns:
-            What was taken.
+    ) -> Waiter:
+        """Return a call that is to stand in line, if that is of use.
 
         Raises:
             Overloaded: Too many wait.
             DeadlineExceeded: It is over already.
-            PacingError: The answer is no.
         """
         now = self._now()
-        self._admit(lane, now, deadline)
-        waiter = Waiter(
-            slots=slots,
-            lane=lane,
-            keys=keys,
-            cost=cost,
-            tenant=tenant,
-            priority=priority,
-            deadline=deadline,
-            patient=patient,
-            since=now,
-            seq=next(self._seq),
-            answer=asyncio.get_running_loop().create_future(),
-        )
-        if deadline is not None:
-            waiter.alarm = _call_at(deadline, self._expire, waiter)
-        try:
-            if first := self._parking.first(slots):
-                self._parking.add(waiter, first.parked or "")
-            else:
-                first = self._queue.push(waiter)
-            if first is not waiter:
-                waiter.verdict = first.verdict
-                if error := waiter.refusal(self.account, waiter.since):
-                    waiter.answer.set_exception(error)
-            self._dispatch()
-            return await waiter.answer
-        except BaseException:
-            if waiter.answer.done() and not waiter.answer.cancelled() and not waiter.answer.exception():
-                waiter.answer.result().refund()  # granted and cancelled in the same turn of the loop
-            raise
-        finally:
-            if waiter.alarm is not None:
-                waiter.alarm.cancel()
-            if self._leave(waiter):
-                self._dispatch()
-
-    def _admit(self, lane: str, now: int, deadline: int | None) -> None:
-        """Let nobody stand in line for whom it is no use.
-
-        Raises:
-            Overloaded: Too many wait.
-            DeadlineExceeded: It is over already.
-        """
         if self.waiting >= self._max_waiters:
             raise Overloaded(
                 f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",
@@ -364,120 +301,16 @@ class Limiter:
                 account=self.account,
                 operation=lane,
             )
-
-    def _leave(self, waiter: Waiter) -> bool:
-        """Take a waiter out of line; tell whether it was there."""
-        was_there = waiter.parked is not None or waiter.cell is not None
-        if waiter.parked is not None:
-            self._parking.leave(waiter)
-        self._queue.leave(waiter)
-        return was_there
-
-    def _expire(self, waiter: Waiter) -> None:
-        if not waiter.answer.done():
-            waited = (self._now() - waiter.since) / 1e9
-            waiter.answer.set_exception(
-                DeadlineExceeded(
-                    f"{self.account}: {waiter.lane} is not called: it waited {waited:.3g} s, up to its deadline;"
-                    " `mdp budgets explain` shows who waits",
-                    account=self.account,
-                    operation=waiter.lane,
-                )
-            )
-
-    def _dispatch(self) -> None:
-        """Let out who may go now, and set the timer for who may go next."""
-        if self._deciding:
-            self._again = True
-            return
-        self._next = NEVER
-        while asks := [waiter for waiter in self._queue.order(self._store.depth) if not waiter.answer.done()]:
-            now = self._now()
-            if not self._store.inline:
-                self._deciding = True
-                asked = [Ask(waiter.slots, waiter.claims) for waiter in asks]  # rules may change meanwhile
-                work = self._store.submit(partial(self._store.decide, now, asked))
-                work.add_done_callback(partial(self._decided, asks, asked))
-                return
-            if not self._apply(asks, asks, self._store.decide(now, asks)):
-                break
-        self._set_timer()
-
-    def _decided(self, waiters: Sequence[Waiter], asked: Sequence[Ask], work: asyncio.Future[list[Verdict]]) -> None:
-        """Go on with what a store has decided in its own thread."""
-        self._deciding = False
-        if work.cancelled():
-            return
-        progress = self._again
-        self._again = False
-        if error := work.exception():
-            for waiter in waiters:
-                self._leave(waiter)
-                if not waiter.answer.done():
-                    waiter.answer.set_exception(error)
-            progress = True
-        else:
-            progress |= self._apply(waiters, asked, work.result())
-        if progress:
-            self._dispatch()
-        else:
-            self._set_timer()
-
-    def _apply(self, waiters: Sequence[Waiter], asked: Sequence[Ask], verdicts: Sequence[Verdict]) -> bool:
-        """Answer, park or keep each waiter as was decided; tell whether any of them left its line."""
-        now = self._now()
-        progress = False
-        self._next = NEVER
-        for waiter, ask, verdict in zip(waiters, asked, verdicts, strict=True):
-            waiter.verdict = verdict
-            if verdict.at is not None:
-                grant = Grant(self.settle, ask.slots, verdict.at)
-                if waiter.answer.done():
-                    grant.refund()  # it was cancelled while the store decided
-                else:
-                    self._queue.charge(waiter)
-                    waiter.answer.set_result(grant)
-            elif waiter.answer.done():
-                pass
-            elif error := waiter.refusal(self.account, now):
-                waiter.answer.set_exception(error)
-            elif verdict.slot is not None and verdict.slot.apart and waiter.moves < MOVES:
-                waiter.moves += waiter.beside not in {verdict.slot.key, None}
-                waiter.beside = verdict.slot.key
-                self._queue.leave(waiter)
-                self._parking.add(waiter, verdict.slot.key, verdict.until)
-                progress = True
-                continue
-            else:
-                self._next = min(self._next, verdict.until)
-                continue
-            progress |= self._leave(waiter)
-        return progress
-
-    def _rejoin(self, waiters: Iterable[Waiter]) -> None:
-        """Let those who waited apart stand in line again, where they stood."""
-        for waiter in waiters:
-            self._queue.push(waiter)
-
-    def _set_timer(self) -> None:
-        """Come back when the first of those who wait may go on."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        next_ = min(self._next, self._parking.next_due())
-        if self.waiting and not self._store.inline:  # other processes give back too
-            next_ = min(next_, self._now() + LOOK_NS)
-        if next_ < NEVER:
-            self._timer = _call_at(next_, self._come_back)
-
-    def _come_back(self) -> None:
-        self._timer = None
-        self._rejoin(self._parking.take_due(self._now()))
-        if not self._store.inline:
-            self._rejoin(self._parking.take_undated())
-        self._dispatch()
-
-
-def _call_at(when_ns: int, callback: Callable[[*Ts], None], *args: *Ts) -> asyncio.TimerHandle:
-    """Call back in the running loop, never before a time, ns of its own clock."""
-    return asyncio.get_running_loop().call_at((when_ns + 1) / 1e9, callback, *args)
+        return Waiter(
+            slots=slots,
+            lane=lane,
+            keys=keys,
+            cost=cost,
+            tenant=tenant,
+            priority=priority,
+            deadline=deadline,
+            patient=patient,
+            since=now,
+            seq=next(self._seq),
+            answer=asyncio.get_running_loop().create_future(),
+        )

@@ -12,11 +12,15 @@ that must wait does not hold up another that need not.
 from __future__ import annotations
 
 import heapq
+from bisect import insort
+from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import count
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from itertools import count, islice
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
+
+from market_data_pipeline.pacing.store import NOT_BACK, Place
 
 
 class Waiting(Protocol):
@@ -29,12 +33,17 @@ class Waiting(Protocol):
     lane: str
     seq: int
     """The order of arrival."""
-    cell: list[Any] | None
-    """Its place; the queue's own."""
+    place: Place
+    """Where it stands in the fair order; set when it is asked for."""
+    back: Place
+    """Where its line comes next if it is the last that is asked for."""
+    cell: Any
+    """Its place in line; the queue's own."""
 
 
 W = TypeVar("W", bound=Waiting)
 _Key: TypeAlias = tuple[str, int, str]
+_ALONE: Final[Place] = (0.0, 0.0)
 
 
 @attrs.define(eq=False)
@@ -47,30 +56,37 @@ class _Share:
 
 
 class _Line:
-    """The waiters of one tenant, priority and lane: a heap of [arrival, how manyth push, waiter or None if it left]."""
+    """The waiters of one tenant, priority and lane, by arrival.
 
-    __slots__ = ("cells", "live")
+    Each has a cell: its arrival, the number of the push, the line, and the waiter itself, or None when it has left.
+    """
 
-    def __init__(self) -> None:
-        self.cells: list[list[Any]] = []
+    __slots__ = ("cells", "key", "live", "share", "tenant")
+
+    def __init__(self, key: _Key, tenant: _Share, share: _Share) -> None:
+        self.key = key
+        self.tenant = tenant
+        self.share = share
+        self.cells: deque[list[Any]] = deque()
         self.live = 0
 
     def add(self, cell: list[Any]) -> None:
-        heapq.heappush(self.cells, cell)
+        if self.cells and cell < self.cells[-1]:  # it waited apart meanwhile
+            insort(self.cells, cell)
+        else:
+            self.cells.append(cell)
         self.live += 1
 
     def leave(self, cell: list[Any]) -> None:
         cell[-1] = None
         self.live -= 1
         while self.cells and self.cells[0][-1] is None:
-            heapq.heappop(self.cells)
+            self.cells.popleft()
         if len(self.cells) > 2 * self.live + 8:
-            self.cells = sorted(cell for cell in self.cells if cell[-1] is not None)
+            self.cells = deque(cell for cell in self.cells if cell[-1] is not None)
 
-    def first(self, many: int) -> list[list[Any]]:
-        if many == 1:
-            return self.cells[:1]
-        return heapq.nsmallest(many, (cell for cell in self.cells if cell[-1] is not None))
+    def first(self, many: int) -> list[Any]:
+        return list(islice((waiter for *_, waiter in self.cells if waiter is not None), many))
 
 
 class FairQueue(Generic[W]):
@@ -106,9 +122,8 @@ class FairQueue(Generic[W]):
         key = waiter.tenant, waiter.priority, waiter.lane
         line = self._lines.get(key)
         if line is None:
-            self._join(waiter)
-            line = self._lines[key] = _Line()
-        waiter.cell = [waiter.seq, next(self._pushed), waiter]
+            line = self._lines[key] = _Line(key, *self._join(waiter))
+        waiter.cell = [waiter.seq, next(self._pushed), line, waiter]
         line.add(waiter.cell)
         self.live += 1
         first: W = line.cells[0][-1]
@@ -118,55 +133,59 @@ class FairQueue(Generic[W]):
         """Take a waiter out, if it stands in line."""
         if waiter.cell is None:
             return
-        key = waiter.tenant, waiter.priority, waiter.lane
-        line = self._lines[key]
+        line: _Line = waiter.cell[2]
         line.leave(waiter.cell)
         waiter.cell = None
         self.live -= 1
         if not line.live:
-            del self._lines[key]
+            del self._lines[line.key]
 
-    def charge(self, waiter: W) -> None:
-        """Note that something of the waiter's tenant and priority goes out."""
-        tenant = self._tenants[waiter.tenant]
-        share = self._priorities[waiter.tenant, waiter.priority]
+    def serve(self, waiter: W) -> None:
+        """Take out a waiter that goes out, and charge its tenant and priority for it."""
+        line: _Line = waiter.cell[2]
+        tenant, share = line.tenant, line.share
         self._now = max(self._now, tenant.time)
         tenant.now = max(tenant.now, share.time)
         tenant.time += waiter.cost / tenant.weight
         share.time += waiter.cost / share.weight
+        self.leave(waiter)
 
     def order(self, depth: int) -> Iterator[W]:
-        """Yield who comes next, as if each of them went out; of each line `depth` at most.
+        """Yield who comes next, as if each of them went out, with its place; of each line `depth` at most.
 
-        The queue may change while this is read.
+        The last of each line gets to know where the line comes next. The queue may change while this is read.
         """
         if len(self._lines) == 1:
             (line,) = self._lines.values()
-            yield from [waiter for *_, waiter in line.first(depth)]
+            waiters = line.first(depth)
+            for waiter in waiters:
+                waiter.place, waiter.back = _ALONE, NOT_BACK
+            waiters[-1].back = _ALONE
+            yield from waiters
             return
-        times: dict[str | tuple[str, int], float] = {}
+        times = {share: share.time for line in self._lines.values() for share in (line.tenant, line.share)}
         heap = []
-        for (tenant, priority, _), line in self._lines.items():
-            times[tenant] = self._tenants[tenant].time
-            times[tenant, priority] = self._priorities[tenant, priority].time
-            waiters = [waiter for *_, waiter in reversed(line.first(depth))]
-            heap.append((times[tenant], times[tenant, priority], waiters[-1].seq, waiters))
+        for line in self._lines.values():
+            waiters = line.first(depth)[::-1]
+            heap.append(((line.tenant.time, line.share.time), waiters[-1].seq, waiters, line))
         heapq.heapify(heap)
         while heap:
-            tenant_time, time, _, waiters = heap[0]
-            tenant, priority = waiters[-1].tenant, waiters[-1].priority
-            if (times[tenant], times[tenant, priority]) == (tenant_time, time):
+            place, _, waiters, line = heap[0]
+            tenant, share = line.tenant, line.share
+            if (times[tenant], times[share]) == place:
                 waiter = waiters.pop()
-                times[tenant] += waiter.cost / self._tenants[tenant].weight
-                times[tenant, priority] += waiter.cost / self._priorities[tenant, priority].weight
+                times[tenant] += waiter.cost / tenant.weight
+                times[share] += waiter.cost / share.weight
+                waiter.place = place
+                waiter.back = NOT_BACK if waiters else (times[tenant], times[share])
                 yield waiter
             if waiters:
-                heapq.heapreplace(heap, (times[tenant], times[tenant, priority], waiters[-1].seq, waiters))
+                heapq.heapreplace(heap, ((times[tenant], times[share]), waiters[-1].seq, waiters, line))
             else:
                 heapq.heappop(heap)
 
-    def _join(self, waiter: W) -> None:
-        """Let a tenant and a priority that were away come back no earlier than who was served last."""
+    def _join(self, waiter: W) -> tuple[_Share, _Share]:
+        """Let a tenant and a priority that were away come back no earlier than who was served last; return both."""
         here = {tenant for tenant, _, _ in self._lines}
         if len(self._tenants) > 2 * len(here) + 16:
             self._forget(here)
@@ -178,9 +197,10 @@ class FairQueue(Generic[W]):
         key = waiter.tenant, waiter.priority
         share = self._priorities.get(key)
         if share is None:
-            self._priorities[key] = _Share(2.0**waiter.priority, tenant.now)
+            share = self._priorities[key] = _Share(2.0**waiter.priority, tenant.now)
         elif not any(key == other[:2] for other in self._lines):
             share.time = max(share.time, tenant.now)
+        return tenant, share
 
     def _forget(self, here: set[str]) -> None:
         """Drop the tenants that would come back as if they were new; where nobody waits, that is all of them."""

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import attrs
+import msgspec
 
 from market_data_pipeline.contracts.budget import AnyRule
 from market_data_pipeline.pacing.feedback import Feedback, FeedbackMeter
 from market_data_pipeline.pacing.meters import NEVER, Meter, make_meter
 
 T = TypeVar("T")
+
+Place: TypeAlias = tuple[float, float]
+"""A place in the fair order: the virtual times of a tenant and of a priority of it."""
+
+NOT_BACK: Final[Place] = (inf, inf)
+"""The place of who does not come next: another one of its line does."""
 
 MOST_METERS: Final = 4_096
 """How many meters that count by key are kept before those that are as good as new are forgotten."""
@@ -32,17 +40,20 @@ class Slot:
     """Its meter, where a store of this process remembers it here."""
 
 
-@attrs.define(eq=False)
-class Ask:
+class Ask(msgspec.Struct, eq=False):
     """What a call needs: room in all slots at once."""
 
     slots: tuple[Slot, ...]
-    claims: set[str] = attrs.field(factory=set)
+    claims: set[str] = msgspec.field(default_factory=set)
     """Meters that it was held up by: nobody who comes later takes what it needs of them when it can go at last."""
+    place: Place = (0.0, 0.0)
+    """Where it stands in the fair order."""
+    back: Place = NOT_BACK
+    """Where its line comes next, if it is the last of it that is asked for: when it is let out, nobody behind that
+    place goes before it may be back."""
 
 
-@attrs.frozen(eq=False)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, eq=False):
     """What was decided about an ask."""
 
     at: int | None = None
@@ -63,6 +74,9 @@ Settlement: TypeAlias = Look[None]
 
 BEHIND: Final = Verdict()
 """The verdict on who waits for those before it."""
+
+LATER: Final = Verdict()
+"""The verdict on whom somebody that was let out may overtake yet: it is to be asked again."""
 
 
 class Store(Protocol):
@@ -121,13 +135,22 @@ def decide(find: Callable[[Slot], Meter], now: int, asks: Iterable[Ask]) -> list
     Who is held up by one meter goes before all who come later. Of the others that it claims these may take, if it still
     finds what it needs when the first has room: no call waits for a rule that does not concern it, and none for ever.
     (Backfilling as in the EASY scheduler, Lifka 1995.)
+
+    Whose line has come to its end with a grant may be back at once, with the next call: who stands behind it then is
+    not let out before. Else a tenant with many waiters would get all that a tenant with one at a time does not take.
     """
     blocked: dict[str, int] = {}  # meters that hold somebody up, and until when
     claimed: dict[str, list[tuple[int, int]]] = {}  # meters that somebody needs besides: (how much, when)
+    back = NOT_BACK  # where the first of those who were let out may stand next
     verdicts = []
     for ask in asks:
+        if ask.place > back:
+            verdicts.append(LATER)
+            continue
         verdict = _behind(find, now, ask, blocked, claimed) or _judge(find, now, ask)
-        if verdict.at is None:
+        if verdict.at is not None:
+            back = min(back, ask.back)
+        else:
             if (holdup := verdict.slot) is not None:
                 ask.claims.add(holdup.key)
                 blocked[holdup.key] = max(verdict.until, blocked.get(holdup.key, 0))
@@ -162,14 +185,15 @@ def _behind(
 
 def _judge(find: Callable[[Slot], Meter], now: int, ask: Ask) -> Verdict:
     until, holdup = now, None
-    for slot in ask.slots:
-        when = find(slot).earliest(now, slot.cost)
+    meters = [slot.meter or find(slot) for slot in ask.slots]
+    for meter, slot in zip(meters, ask.slots, strict=True):
+        when = meter.earliest(now, slot.cost)
         if when > until:
             until, holdup = when, slot
     if holdup is not None:
         return Verdict(until=until, slot=holdup)
-    for slot in ask.slots:
-        find(slot).take(now, slot.cost)
+    for meter, slot in zip(meters, ask.slots, strict=True):
+        meter.take(now, slot.cost)
     return Verdict(at=now)
 
 
@@ -204,7 +228,7 @@ class MemoryStore:
         Returns:
             A verdict on each.
         """
-        return decide(lambda slot: slot.meter or self.meter(slot, now), now, asks)
+        return decide(lambda slot: self.meter(slot, now), now, asks)
 
     def settle(self, now: int, what: Settlement, slots: Iterable[Slot]) -> None:
         """Tell the meters of these slots something."""

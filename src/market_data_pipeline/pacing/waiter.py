@@ -31,8 +31,7 @@ class Waits:
     """How long that lasts at least; None: until something is given back, or somebody before it has gone."""
 
 
-@attrs.define(eq=False, kw_only=True)
-class Waiter(Ask):
+class Waiter(Ask, eq=False, kw_only=True):
     """A call that waits."""
 
     lane: str
@@ -47,7 +46,7 @@ class Waiter(Ask):
     seq: int
     answer: asyncio.Future[Grant]
     alarm: asyncio.TimerHandle | None = None
-    cell: list[Any] | None = None
+    cell: Any = None
     parked: str | None = None
     """The meter that holds it up, if it counts by key: the calls behind it need not wait for that."""
     beside: str | None = None
@@ -58,18 +57,18 @@ class Waiter(Ask):
 
     def refusal(self, account: str, now: int) -> PacingError | None:
         """Return why it need wait no longer after its verdict; None: it waits on."""
-        slot, until = self.verdict.slot, self.verdict.until
-        rule = "" if slot is None else slot.rule.name
-        after = None if until == NEVER else max(0, until - now) / 1e9
-        why = f"rule {rule!r}" + (" until something is given back" if after is None else f" for {after:.3g} s")
-        error: type[PacingError]
-        if not self.patient:
-            text, error = f"there is no room now: {why}", BudgetExhausted
-        elif self.deadline is not None and NEVER > until > self.deadline:
-            left = (self.deadline - now) / 1e9
-            text, error = f"it would wait for {why}, and has {left:.3g} s", DeadlineExceeded
-        else:
+        verdict = self.verdict
+        late = self.deadline is not None and NEVER > verdict.until > self.deadline
+        if self.patient and not late:
             return None
+        rule = "" if verdict.slot is None else verdict.slot.rule.name
+        after = None if verdict.until == NEVER else max(0, verdict.until - now) / 1e9
+        why = f"rule {rule!r}" if rule else "those before it"
+        why += " until something is given back" if after is None else f" for {after:.3g} s"
+        error: type[PacingError] = BudgetExhausted
+        text = f"there is no room now: {why}"
+        if self.patient and self.deadline is not None:
+            text, error = f"it would wait for {why}, and has {(self.deadline - now) / 1e9:.3g} s", DeadlineExceeded
         return error(
             f"{account}: {self.lane} is not called: {text}; `mdp budgets explain` shows who waits",
             account=account,
