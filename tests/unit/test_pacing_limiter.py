@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import Counter
 
 import anyio
 import pytest
@@ -814,54 +813,7 @@ def test_a_store_of_this_process_also_works_as_others_do():
     assert run(program) == 7
 
 
-# Who was let out may come back
-
-
-def served(weights, *, many, loops, name=lambda tenant, _: tenant):
-    """Let tenants with `loops` callers each ask again and again; return who got how many of `many` free at once."""
-
-    async def program():
-        limiter = Limiter("test", [Gcra(name="g", limit=1, burst=many)], weight_of=weights.__getitem__)
-        limiter.cool(900 * SECOND_NS)
-        got, done = Counter(), asyncio.Event()
-
-        async def caller(tenant, number):
-            while True:
-                await limiter.acquire("x", tenant=tenant)
-                got[name(tenant, number)] += 1
-                if got.total() == many:
-                    done.set()
-
-        tasks = [asyncio.create_task(caller(tenant, each)) for tenant in weights for each in range(loops[tenant])]
-        await asyncio.sleep(0)
-        assert limiter.waiting == len(tasks)
-        limiter.warm()
-        await done.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-        return got
-
-    return asyncio.run(program())
-
-
-def test_what_is_free_at_once_is_shared_with_those_who_ask_for_one_at_a_time():
-    """RC-7: a tenant with 91 of 100 waiters gets its tenth of a burst, since the others are back in the same turn."""
-    tenants = ["hog", *(f"t{number}" for number in range(9))]
-    got = served(dict.fromkeys(tenants, 1.0), many=100, loops=dict.fromkeys(tenants, 1) | {"hog": 91})
-    assert got == dict.fromkeys(tenants, 10)
-
-
-def test_what_is_free_at_once_is_shared_by_weight():
-    """RC-7: also where the one with the greater weight has as few waiters as the others."""
-    got = served({"a": 4.0, "b": 1.0}, many=100, loops={"a": 1, "b": 50})
-    assert got == {"a": pytest.approx(80, abs=4), "b": pytest.approx(20, abs=4)}
-
-
-def test_what_is_free_at_once_is_not_taken_by_the_first_who_comes_back():
-    """RC-7: the callers of one tenant are equals."""
-    got = served({"a": 1.0}, many=200, loops={"a": 50}, name=lambda _, number: number)
-    assert set(got.values()) == {4}
+# Those who were let out come back
 
 
 def test_what_is_free_at_once_goes_on_to_others_if_nobody_comes_back():
