@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from market_data_pipeline.testing.judge import RULES, Violation, judge_chain, judge_history, judge_stream
     from market_data_pipeline.testing.samples import sample_stream
     from market_data_pipeline.testing.services import FakeServices
+    from market_data_pipeline.testing.simclock import SimClock
     from market_data_pipeline.testing.simloop import DeadlockError, SimLoop, simulate
+    from market_data_pipeline.testing.simnet import LinkFaults, SimLink, SimNet, SimStream
     from market_data_pipeline.testing.vendor import Arrival, FakeVendor
 
 __all__ = [
@@ -34,10 +36,15 @@ __all__ = [
     "FakeServices",
     "FakeVendor",
     "HistoricalConformance",
+    "LinkFaults",
     "OperatorConformance",
     "OptionsConformance",
     "PluginConformance",
+    "SimClock",
+    "SimLink",
     "SimLoop",
+    "SimNet",
+    "SimStream",
     "SinkConformance",
     "TickSourceConformance",
     "Violation",
@@ -60,7 +67,9 @@ _MODULES: Final = {
     "judge": ("RULES", "Violation", "judge_chain", "judge_history", "judge_stream"),
     "samples": ("sample_stream",),
     "services": ("FakeServices",),
+    "simclock": ("SimClock",),
     "simloop": ("DeadlockError", "SimLoop", "simulate"),
+    "simnet": ("LinkFaults", "SimLink", "SimNet", "SimStream"),
     "vendor": ("Arrival", "FakeVendor"),
 }
 

@@ -83,6 +83,10 @@ class SimLoop(asyncio.BaseEventLoop):
         """Return the simulated wall time, int ns since the epoch, UTC: it moves with the virtual time."""
         return self._start + self._now
 
+    def jump(self, step_ns: int) -> None:
+        """Set the wall time forward, or back where the step is below 0, as operators, NTP and leap seconds do."""
+        self._start += step_ns
+
     async def sleep_until(self, monotonic_ns: int) -> None:
         """Sleep until `monotonic_ns()` is at least that; let other tasks run once if it is already."""
         await asyncio.sleep(max(0, monotonic_ns - self._now) / 1e9)

@@ -43,7 +43,7 @@ class FakeVendor:
     """A vendor that enforces rules, and answers, refuses and bans as real ones do.
 
     What is refused counts as well: who asks again at once makes it worse. An even rate (`Gcra`) is enforced with as
-    much tolerance as the latency differs, since calls move together on their way; windows and gaps are exact.
+    much tolerance as their time on the way differs, since calls move together there; windows and gaps are exact.
 
     Args:
         rules: What it enforces.
@@ -51,6 +51,7 @@ class FakeVendor:
         seed: Of the latency and of what it refuses for no reason: one seed gives the same again.
         latency_sec: The least and the most that a call takes on its way there, and an answer on its way back.
         work_sec: The least and the most that it works on an answer: for that long a request is open.
+        spread_sec: By how much the time on the way differs; left out: as the latency does.
         moody: The share of calls that it refuses for no reason, 0 to 1.
         strikes: After so many violations it bans.
         ban_sec: For how long it then refuses everything; None: it no longer knows who asks, for ever.
@@ -69,6 +70,7 @@ class FakeVendor:
         seed: int = 0,
         latency_sec: tuple[float, float] = (0.005, 0.03),
         work_sec: tuple[float, float] = (0.0, 0.2),
+        spread_sec: float | None = None,
         moody: float = 0.0,
         strikes: int = 3,
         ban_sec: float | None = 900.0,
@@ -81,6 +83,8 @@ class FakeVendor:
         self._random = random.Random(seed)  # noqa: S311 (a test's, no secret)
         self._latency_sec = latency_sec
         self._work_sec = work_sec
+        least, most = latency_sec
+        self._spread = round((most - least if spread_sec is None else spread_sec) * SECOND_NS) + 1
         self._moody = moody
         self._strikes = strikes
         self._ban_sec = ban_sec
@@ -182,11 +186,9 @@ class FakeVendor:
             return len(seen) == 1 or now - seen[-2][0] >= rule.gap_ns
         if isinstance(rule, Window):
             return sum(amount for at, amount in seen if now - at < rule.period_ns) <= rule.limit
-        least, most = self._latency_sec
-        spread = round((most - least) * SECOND_NS) + 1
         for at, amount in reversed(seen):
             total += amount
-            if (total - rule.burst) * rule.period_ns > rule.limit * (now - at + spread):
+            if (total - rule.burst) * rule.period_ns > rule.limit * (now - at + self._spread):
                 return False
         return True
 
