@@ -6,88 +6,23 @@ A failure says how to run its seed again.
 """
 
 import asyncio
-import os
 import random
 from collections import Counter, deque
 from contextlib import nullcontext
 
 import anyio
-import attrs
 import pytest
+from budgets import OPERATIONS, Counted, Elsewhere, budget_of, other_of, stricter
+from schedules import run_all, schedule
 
-from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
+from market_data_pipeline.contracts.budget import SECOND_NS
 from market_data_pipeline.errors import BudgetExhausted, DeadlineExceeded, Overloaded, RateLimited
-from market_data_pipeline.pacing import Grant, Limiter, MemoryStore
-from market_data_pipeline.testing import DeadlockError, FakeVendor, simulate
+from market_data_pipeline.pacing import Limiter
+from market_data_pipeline.testing import DeadlockError, FakeVendor
 
-OPERATIONS = ("history", "chain", "quote")
 FAULTS = ("native", "scope", "deadline", "impatient", "moody", "change", "cool", "refund")
 HAPPENED = {*FAULTS, "answered", "leased", "waited", "refused", "cancelled with a grant", "overloaded"} - {"moody"}
 SCHEDULES = 300
-
-
-def budget_of(rng):
-    """Return a random budget: two to five rules, some for an operation or by keys."""
-    made = [
-        Window(name="w", limit=rng.randint(2, 12), period_ns=rng.randint(1, 8) * SECOND_NS),
-        Window(name="k", limit=rng.randint(2, 4), period_ns=rng.randint(1, 9) * SECOND_NS, per="contract"),
-        Window(name="c", limit=rng.randint(2, 5), period_ns=3 * SECOND_NS, counts="calls", operations="history"),
-        Gcra(name="g", limit=rng.randint(2, 50), burst=rng.randint(2, 5)),
-        MinGap(name="m", gap_ns=rng.randint(1, 8) * SECOND_NS, per=("contract", "request"), operations="history"),
-        Concurrency(name="o", limit=rng.randint(1, 4), operations={"history", "chain"}),
-        Concurrency(name="p", limit=1, per="contract", operations="chain"),
-    ]
-    return [*rng.sample(made, rng.randint(2, 5)), Concurrency(name="lines", limit=3, operations=())]
-
-
-def other_of(rng, rules):
-    """Return the same budget with other numbers."""
-    changed = []
-    for rule in rules:
-        field = {"min_gap": "gap_ns"}.get(rule.kind, "limit")
-        number = getattr(rule, field)
-        changed.append(attrs.evolve(rule, **{field: max(2, number + rng.choice((-number // 3, number // 3)))}))
-    return changed
-
-
-class Elsewhere:
-    """The store of this process, as one that answers some time later."""
-
-    inline = False
-    depth = 3
-
-    def __init__(self, inner, rng):
-        self.decide, self.settle, self.rng, self.last = inner.decide, inner.settle, rng, None
-
-    def submit(self, work):
-        async def later(before):
-            if before is not None:
-                await asyncio.wait([before])
-            await asyncio.sleep(self.rng.random() / 1_000)
-            return work()
-
-        self.last = asyncio.ensure_future(later(self.last))
-        return self.last
-
-
-class Counted(MemoryStore):
-    """Keeps the ledger of what was granted and refunded."""
-
-    granted = refunded = 0
-
-    def take(self, now, slots):
-        taken = super().take(now, slots)
-        self.granted += taken
-        return taken
-
-    def decide(self, now, asks):
-        verdicts = super().decide(now, asks)
-        self.granted += sum(verdict.at is not None for verdict in verdicts)
-        return verdicts
-
-    def settle(self, now, what, slots):
-        self.refunded += getattr(what, "__func__", None) is Grant._refund
-        super().settle(now, what, slots)
 
 
 class Trial:
@@ -200,7 +135,7 @@ class Trial:
             if "change" in self.faults:
                 rules = other_of(rng, self.rules)
                 # As long as calls are on their way, both keep the stricter of the two.
-                self.limiter.change([min(pair, key=_leeway) for pair in zip(self.rules, rules, strict=True)])
+                self.limiter.change(stricter(self.rules, rules))
                 await anyio.sleep(0.2)
                 self.vendor.change(rules)
                 self.limiter.change(rules)
@@ -231,46 +166,26 @@ class Trial:
         """Nobody waits, nothing stays taken, what was granted was seen or refunded, and the vendor has no complaint."""
         await anyio.sleep(1)
         assert (self.limiter.waiting, self.limiter.explain()) == (0, ())
-        meters = [*self.store._shared.values(), *self.store._apart.values()]
-        assert [meter.holders for meter in meters if meter.rule.kind == "concurrency" and meter.holders] == []
+        assert self.store.held() == []
         assert self.store.granted - self.store.refunded == self.seen - self.happened["refund"]
         assert self.vendor.violations == {}
 
 
-def _leeway(rule):
-    return -rule.gap_ns if rule.kind == "min_gap" else rule.limit
-
-
 def trial(seed, **types):
-    try:
-        return simulate(lambda loop: Trial(loop, seed, **types).run(), seed=seed)
-    except BaseException as error:
-        error.add_note(f"again: MDP_SEED={seed} pytest tests/simulation/test_pacing_schedules.py")
-        raise
-
-
-def trials(seeds):
-    """Run schedules, or the one of MDP_SEED, and see that all that may happen did."""
-    if named := os.environ.get("MDP_SEED"):
-        trial(int(named))
-        return
-    happened = Counter()
-    for seed in seeds:
-        happened += trial(seed).happened
-    assert {name for name, times in happened.items() if times} >= HAPPENED
+    return schedule(__file__, lambda loop: Trial(loop, seed, **types).run(), seed)
 
 
 @pytest.mark.timeout(300)
 def test_no_schedule_breaks_a_rule_at_the_vendor_or_leaves_anybody_waiting():
     """RC-1, RC-2, RC-3, RC-9, RC-14."""
-    trials(range(SCHEDULES))
+    run_all(__file__, trial, range(SCHEDULES), HAPPENED)
 
 
 @pytest.mark.torture
 @pytest.mark.timeout(3600)
 def test_no_schedule_of_ten_thousand_does():
     """RC-1, RC-2, RC-3, RC-9, RC-14."""
-    trials(range(1_000, 11_000))
+    run_all(__file__, trial, range(1_000, 11_000), HAPPENED)
 
 
 def test_a_schedule_is_repeatable():
