@@ -13,7 +13,7 @@ import pytest
 from anyio._backends._asyncio import WorkerThread  # noqa: PLC2701
 
 from market_data_pipeline.contracts import Clock
-from market_data_pipeline.testing import DeadlockError, SimLoop, simulate
+from market_data_pipeline.testing import DeadlockError, LivelockError, SimLoop, simulate
 from market_data_pipeline.testing.simloop import START_NS
 
 SECOND = 1_000_000_000
@@ -106,6 +106,31 @@ def test_the_same_seed_gives_the_same_schedule():
     runs = [simulate(program, seed=seed) for seed in range(50)]
     assert runs == [simulate(program, seed=seed) for seed in range(50)]
     assert len({trace for _, trace in runs}) > 25
+
+
+@pytest.mark.parametrize("pause", [0, 1e-8])
+def test_a_program_that_does_not_let_the_time_move_on_is_an_error_that_says_where_it_is(pause):
+    async def polls(loop):
+        while loop.time() < 1:  # noqa: ASYNC110 (that is the mistake)
+            await asyncio.sleep(pause)
+
+    with pytest.raises(LivelockError, match=r"100000 turns, and the time does not move on at 0\.0.*1 tasks.*\n.*polls"):
+        simulate(polls)
+
+
+def test_what_the_garbage_collector_has_left_of_generators_does_not_show_in_the_trace():
+    async def numbers():
+        yield 1
+
+    kept = []
+
+    async def program(loop, keep):
+        generator = numbers()
+        [_ async for _ in generator]
+        kept.extend([generator] * keep)
+        return loop
+
+    assert simulate(lambda loop: program(loop, 0)).trace == simulate(lambda loop: program(loop, 1)).trace
 
 
 def test_the_same_seed_gives_the_same_trace_in_another_process():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from market_data_pipeline.testing.samples import sample_stream
     from market_data_pipeline.testing.services import FakeServices
     from market_data_pipeline.testing.simclock import SimClock
-    from market_data_pipeline.testing.simloop import DeadlockError, SimLoop, simulate
+    from market_data_pipeline.testing.simloop import DeadlockError, LivelockError, SimLoop, simulate
     from market_data_pipeline.testing.simnet import LinkFaults, SimLink, SimNet, SimStream
     from market_data_pipeline.testing.vendor import Arrival, FakeVendor
 
@@ -37,6 +37,7 @@ __all__ = [
     "FakeVendor",
     "HistoricalConformance",
     "LinkFaults",
+    "LivelockError",
     "OperatorConformance",
     "OptionsConformance",
     "PluginConformance",
@@ -68,7 +69,7 @@ _MODULES: Final = {
     "samples": ("sample_stream",),
     "services": ("FakeServices",),
     "simclock": ("SimClock",),
-    "simloop": ("DeadlockError", "SimLoop", "simulate"),
+    "simloop": ("DeadlockError", "LivelockError", "SimLoop", "simulate"),
     "simnet": ("LinkFaults", "SimLink", "SimNet", "SimStream"),
     "vendor": ("Arrival", "FakeVendor"),
 }

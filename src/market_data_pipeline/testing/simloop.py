@@ -2,7 +2,7 @@
 
 Time moves only when nothing can run. Whatever can run in one turn of the loop, timers that are due included, runs in an
 order drawn from the seed: other seeds try other orders, one seed gives the same run again. A loop in which nothing can
-ever run again is an error that shows where each task waits.
+ever run again is an error that shows where each task waits, and so is one in which time stands still.
 
 It stands on private parts of asyncio's base loop (and of anyio's worker threads), which a test pins.
 """
@@ -31,12 +31,19 @@ STEP_NS: Final = 100
 """The least that time moves: two float times that differ by less would make the loop spin."""
 
 
+MOST_TURNS: Final = 100_000
+"""How many turns may go by without the time moving on."""
+
 FOREVER_NS: Final = 2**63 - 1
 """When a timer without an end is due, such as that of `anyio.sleep_forever`."""
 
 
 class DeadlockError(RuntimeError):
     """Nothing can ever run again, and the program has not ended; the text shows where each task waits."""
+
+
+class LivelockError(RuntimeError):
+    """The program goes round and round, and does not let the time move on; the text shows where each task waits."""
 
 
 class RankedTask(asyncio.Task[Any]):
@@ -67,6 +74,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self._start = start_ns
         self._now = 0
         self._ranks = count(1)
+        self._still = 0  # turns since the time has moved by more than a step
+        self._ending = False
         self.ticks: int = 0
         self.trace: int = 0
         self.set_task_factory(self._make_task)
@@ -133,10 +142,11 @@ class SimLoop(asyncio.BaseEventLoop):
         ready, timers = self._ready, self._scheduled
         while timers and timers[0].cancelled():
             heapq.heappop(timers)
+        self._still += 1
+        if self._still > MOST_TURNS:
+            raise LivelockError(self._dump(f"{MOST_TURNS} turns, and the time does not move on"))
         if not ready and not self._stopping:
-            if not timers or _due(timers[0]) == FOREVER_NS:
-                raise DeadlockError(self._dump())
-            self._now = max(self._now + STEP_NS, _due(timers[0]))
+            self._move_on()
         while timers and _due(timers[0]) <= self._now:
             ready.append(heapq.heappop(timers))
         handles = list(ready)
@@ -145,12 +155,26 @@ class SimLoop(asyncio.BaseEventLoop):
             self._random.shuffle(handles)
             ready.clear()
             ready.extend(handles)
-        self.ticks += 1
-        self.trace = hash((self.trace, self._now, *map(_rank, handles)))
+        if not self._ending:
+            self.ticks += 1
+            self.trace = hash((self.trace, self._now, *map(_rank, handles)))
         for _ in handles:
             handle = ready.popleft()
             if not handle.cancelled():
                 handle._run()  # noqa: SLF001
+
+    def _move_on(self) -> None:
+        """Set the time to that of the first timer."""
+        if not self._scheduled or (due := _due(self._scheduled[0])) == FOREVER_NS:
+            raise DeadlockError(self._dump("nothing can run"))
+        if due > self._now + STEP_NS:
+            self._still = 0
+        self._now = max(self._now + STEP_NS, due)
+
+    async def shutdown_asyncgens(self) -> None:
+        """Close the generators that are left, and trace nothing more: the garbage collector decides which these are."""
+        self._ending = True
+        await super().shutdown_asyncgens()
 
     def _write_to_self(self) -> None:
         """There is no selector to wake: `_join_workers` waits for the threads."""
@@ -162,10 +186,10 @@ class SimLoop(asyncio.BaseEventLoop):
                 vars(worker).setdefault("sim_rank", -next(self._ranks))
                 worker.queue.join()
 
-    def _dump(self) -> str:
+    def _dump(self, what: str) -> str:
         tasks = sorted(asyncio.all_tasks(self), key=lambda task: task.get_name())
         lines = [f"{task.get_name()} waits in {where(task.get_coro())}" for task in tasks]
-        return "\n  ".join([f"nothing can run at {self.time():.9f} s, {len(tasks)} tasks wait:", *lines])
+        return "\n  ".join([f"{what} at {self.time():.9f} s, {len(tasks)} tasks wait:", *lines])
 
 
 def simulate(program: Callable[[SimLoop], Coroutine[Any, Any, T]], *, seed: int = 0) -> T:
@@ -175,7 +199,8 @@ def simulate(program: Callable[[SimLoop], Coroutine[Any, Any, T]], *, seed: int 
         What the program returns.
 
     Raises:
-        DeadlockError: It can never end.
+        DeadlockError: Nothing can run any more.
+        LivelockError: It does not let the time move on.
     """
     loop = SimLoop(seed)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
