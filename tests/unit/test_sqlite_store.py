@@ -5,13 +5,16 @@ import os
 import sqlite3
 import subprocess
 import sys
+from functools import partial
+from itertools import count
 
+import msgspec
 import pytest
 
 from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import BudgetUnavailable
 from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore
-from market_data_pipeline.pacing.budget_file import VERSION
+from market_data_pipeline.pacing.budget_file import VERSION, BudgetFile
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.routes import Routes
 from market_data_pipeline.pacing.sqlite_store import SWEEP
@@ -183,16 +186,22 @@ from market_data_pipeline.pacing.routes import Routes
 from market_data_pipeline.pacing.store import Ask
 slots = Routes("acme", [Concurrency(name="lines", limit=3, operations=())]).lease("lines", 3)
 assert SqliteStore(sys.argv[1]).decide(0, [Ask(slots)])[0].at is not None
+print("held", flush=True)
+os.read(0, 1)
 if os.fork():
-    print("held", flush=True)
+    print("left", flush=True)
     os._exit(0)
-sys.stdin.read()
+os.read(0, 1)
 """
-    command = [sys.executable, "-c", code, tmp_path / "budgets.sqlite"]
+    store, command = store_of(), [sys.executable, "-c", code, tmp_path / "budgets.sqlite"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout.readline() == "held\n"
+        assert take(store, lines(1)).until == NEVER
+        parent.stdin.write("\n")
+        parent.stdin.flush()
+        assert parent.stdout.readline() == "left\n"
         parent.wait()
-        verdict = take(store_of(), lines(3))
+        verdict = take(store, lines(3))
         parent.stdin.close()
         assert parent.stdout.read() == ""  # now the child has ended too
     assert verdict.at is not None
@@ -323,6 +332,16 @@ def test_a_folder_that_cannot_be_made_allows_nothing(store_of, tmp_path):
         take(store_of("nowhere/budgets"), slots_of(WINDOW))
 
 
+def test_what_is_no_file_at_all_allows_nothing(store_of, tmp_path, monkeypatch):
+    """RC-6: SQLite would keep it in the memory of each process, where nobody else sees what is taken."""
+    monkeypatch.chdir(tmp_path)
+    store = SqliteStore(":memory:")
+    with pytest.raises(BudgetUnavailable, match=r":memory: is where processes share no memory; put it on a local"):
+        take(store, slots_of(WINDOW))
+    store.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("pragma", "message"),
     [
@@ -361,6 +380,77 @@ def test_a_file_that_is_replaced_while_it_is_open_is_shared_by_all_again(store_o
     assert take(one, lines(2)).until == NEVER
     assert take(one, lines(1)).at is not None
     assert take(other, lines(1)).until == NEVER
+
+
+def test_a_file_that_is_deleted_alone_is_made_anew_and_nobody_gets_the_number_of_one_who_lives(store_of, tmp_path):
+    one = store_of()
+    assert take(one, lines(2)).at is not None
+    for name in ("budgets.sqlite", "budgets.sqlite-wal", "budgets.sqlite-shm"):
+        tmp_path.joinpath(name).unlink()
+    assert take(one, lines(3)).at is not None  # what was used is forgotten
+    tmp_path.joinpath("budgets.sqlite").unlink()
+    other = store_of()
+    assert take(other, lines(2)).at is not None
+    one.settle(0, release, lines(2))
+    assert take(one, lines(2)).until == NEVER  # it gave nothing back that the other one holds
+
+
+def test_a_rule_that_only_a_newer_version_knows_stays_in_the_file(store_of, tmp_path):
+    """Both versions may share a budget; what this one asks for under that name begins anew."""
+    take(store_of(), lines(1))
+    value = msgspec.msgpack.encode(("lottery", {"limit": 1}, [7]))
+    with sqlite3.connect(tmp_path / "budgets.sqlite") as database:
+        database.executemany("INSERT INTO kept VALUES (?, ?)", [("new", value), (slots_of(WINDOW)[0].key, value)])
+    database.close()
+    store = store_of()  # the first thing it does is to sweep
+    assert [take(store, slots_of(WINDOW)).at is None for _ in range(3)] == [False, False, True]
+    assert values(tmp_path / "budgets.sqlite")["new"] == value
+
+
+def test_who_cancels_while_the_file_is_asked_is_not_told(store_of):
+    """RC-9: what was done is done, and the others of the same transaction get their answers."""
+
+    async def program():
+        store = store_of()
+        first, second = (store.submit(lambda: take(store, slots_of(WINDOW))) for _ in range(2))
+        first.cancel()
+        return (await second).at, first.cancelled()
+
+    at, cancelled = asyncio.run(program())
+    assert cancelled
+    assert at is not None
+    assert take(store_of(), slots_of(WINDOW)).at is None
+
+
+def test_two_that_make_the_file_at_once_both_use_it(tmp_path, monkeypatch):
+    """RC-4: before whichever statement of the one the other one opens it, before, in or after the one that makes it."""
+    left = 0
+
+    class Connection(sqlite3.Connection):
+        def execute(self, *statement):
+            nonlocal left
+            left -= 1
+            if left == 0 and other.begin():
+                other.commit()
+            return super().execute(*statement)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Connection))
+    for turn in count(1):
+        one, other = BudgetFile(tmp_path / str(turn)), BudgetFile(tmp_path / str(turn))
+        left = turn
+        began = one.begin() or one.begin()  # the second time it is made by the other one
+        was_met = left <= 0
+        left = 0
+        assert began
+        one.commit()
+        assert other.begin()
+        assert one.owner != other.owner
+        for file in (one, other):
+            file.close()
+            file.leave()
+        if not was_met:
+            break
+    assert turn > 9
 
 
 def test_a_settlement_that_raises_changes_nothing(store_of):

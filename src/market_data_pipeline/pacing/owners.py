@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-if sys.platform == "win32":
+if sys.platform == "win32":  # pragma: no cover (the tests of Linux cannot run it)
     import msvcrt
 
     def _lock(file: int, number: int) -> None:
