@@ -9,10 +9,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from market_data_pipeline.contracts import SECOND_NS
 from market_data_pipeline.dataset import Found, Series
 from market_data_pipeline.model import Bar, format_interval, to_decimal, to_text
 
-_SECOND = 1_000_000_000
 _NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "trades")
 _MARKS = {"?": "provisional: more may come", "!": "incomplete: something of its time is missing"}
 
@@ -60,7 +60,7 @@ def list_table(found: Sequence[Series]) -> Table:
 
 def when(nanos: int) -> str:
     """Return a time to the second, or with the decimals that it has."""
-    seconds, part = divmod(nanos, _SECOND)
+    seconds, part = divmod(nanos, SECOND_NS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}{f'.{part:09d}'.rstrip('0') if part else ''}"
 
 

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from market_data_pipeline.cli.look import Look, describe
+from market_data_pipeline.contracts import SECOND_NS
 from market_data_pipeline.model import ControlEvent, Gap, Refused, SourceState, Switched
 from market_data_pipeline.pipeline.ledger import Ledger
 
 _BAR_WIDTH = 24
 _ROOM_FOR_BAR = 80
-_SECOND = 1_000_000_000
 _EVENTS = 3
 _SYMBOLS = 3
 
@@ -36,7 +36,7 @@ def full(look: Look) -> RenderableType:
 
 def clock(nanos: int) -> str:
     """Return a duration as h:mm:ss, or m:ss below an hour."""
-    minutes, seconds = divmod(nanos // _SECOND, 60)
+    minutes, seconds = divmod(nanos // SECOND_NS, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
@@ -110,7 +110,7 @@ def _trouble(look: Look) -> Iterable[Text]:
 
 
 def _time(nanos: int) -> str:
-    return f"{datetime.fromtimestamp(nanos // _SECOND, UTC):%H:%M:%SZ}"
+    return f"{datetime.fromtimestamp(nanos // SECOND_NS, UTC):%H:%M:%SZ}"
 
 
 def _what(event: ControlEvent) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 import attrs
 import msgspec
 
-from market_data_pipeline.contracts import Outcome
+from market_data_pipeline.contracts import SECOND_NS, Outcome
 from market_data_pipeline.errors import ConfigurationError, OperatorError, nearest
 from market_data_pipeline.model import (
     END_OF_TIME,
@@ -31,7 +31,6 @@ from market_data_pipeline.operator.open_bar import OpenBar
 if TYPE_CHECKING:
     from market_data_pipeline.operator.fold_columns import ColumnFold
 
-_SECOND = 1_000_000_000
 _NEVER = -(2**63)
 
 
@@ -42,7 +41,7 @@ def bar_interval(value: str | timedelta | int) -> int:
         ConfigurationError: Not an interval, or one below a second.
     """
     nanos = parse_interval(value)
-    if nanos < _SECOND:
+    if nanos < SECOND_NS:
         raise ConfigurationError(f"a bar lasts one second or longer, not {format_interval(nanos)}", where="interval")
     return nanos
 
@@ -101,7 +100,7 @@ class SecondBarAggregator(BaseOperator):
         if allowed_lateness_sec < 0:
             raise ConfigurationError(f"is zero or more, not {allowed_lateness_sec}", where="allowed_lateness_sec")
         self.basis: Basis = basis
-        self.allowed_lateness_ns: int = round(allowed_lateness_sec * _SECOND)
+        self.allowed_lateness_ns: int = round(allowed_lateness_sec * SECOND_NS)
         ticks: Kind = "trade" if basis == "trade" else "quote"
         self.accepts: frozenset[Kind] = frozenset((ticks, "bar"))
         self._kind: Kind | None = None

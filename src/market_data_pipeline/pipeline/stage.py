@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from market_data_pipeline.contracts import Clock, Operator, Outcome
+from market_data_pipeline.contracts import SECOND_NS, Clock, Operator, Outcome
 from market_data_pipeline.errors import OperatorError
 from market_data_pipeline.model import Batch, Diverted, Row, StreamItem
 from market_data_pipeline.pipeline.ledger import StageCounts, count_rows
@@ -115,7 +115,7 @@ class Stage:
 
     def _window(self) -> list[int]:
         """Return the counts of this second, after forgetting those that are 10 s old."""
-        second = self._clock.monotonic_ns() // 1_000_000_000
+        second = self._clock.monotonic_ns() // SECOND_NS
         if self._recent[-1][0] != second:
             self._recent.append([second, 0, 0])
         while self._recent[0][0] <= second - ERROR_WINDOW_SEC:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from market_data_pipeline.contracts import check_budget
+from market_data_pipeline.contracts import SECOND_NS, check_budget
 from market_data_pipeline.errors import PluginError, PluginNotFound
 from market_data_pipeline.plugins.record import PluginRecord, reason_of
 from market_data_pipeline.plugins.specs import ProviderSpec
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SLOW_NS", "Diagnosis", "Finding", "diagnose"]
 
-SLOW_NS: Final = 1_000_000_000
+SLOW_NS: Final = SECOND_NS
 """A load that takes longer is a warning."""
 
 

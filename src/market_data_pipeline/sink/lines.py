@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from market_data_pipeline.contracts import SECOND_NS
 from market_data_pipeline.model import Bar, Batch, Kind, Quote, Row, Trade, format_interval, to_text
 from market_data_pipeline.model.names import LEADING, file_name, is_price, own_fields
 from market_data_pipeline.model.rows import ABSENT
 
-_SECOND = 1_000_000_000
 _encoder = msgspec.json.Encoder()
 
 
@@ -85,7 +85,7 @@ def _size(size: float | None) -> str:
 
 def _time(nanos: int) -> str:
     """Return a time as ISO 8601 in UTC, with as many decimals as it needs, in threes."""
-    seconds, part = divmod(nanos, _SECOND)
+    seconds, part = divmod(nanos, SECOND_NS)
     decimals = f"{part:09d}"
     while decimals.endswith("000"):
         decimals = decimals[:-3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable
 
+from market_data_pipeline.contracts import SECOND_NS
 from market_data_pipeline.model import (
     BATCHES,
     END_OF_TIME,
@@ -24,7 +25,6 @@ from market_data_pipeline.model import (
 
 START_NS = 1_704_205_800_000_000_000
 """2024-01-02T14:30:00Z."""
-SECOND_NS = 1_000_000_000
 PER_SECOND = 4
 SYMBOLS = ("AAPL", "GOOG", "MSFT", "TSLA")
 ORIGIN = Origin("sample", "sample", 1, "live")
