@@ -2,8 +2,10 @@
 
 import pytest
 
+from market_data_pipeline.contracts import check_budget
 from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.pacing import Limiter
 from market_data_pipeline.pacing.routes import KEPT, Routes
 
 ALL = Window(name="all", limit=10, period_ns=SECOND_NS)
@@ -77,9 +79,16 @@ def test_what_refusals_teach_ends_at_the_least_rate_that_the_shared_rules_allow_
     assert [ROUTES.scope(name).rule.adaptive for name in ("history", "")] == [True, False]
 
 
-def test_two_rules_of_one_name_are_refused():
-    with pytest.raises(ConfigurationError, match="two rules are named 'all'"):
-        Routes("ibkr", [ALL, CALLS, ALL])
+@pytest.mark.parametrize("name", ["a|b", "cooldown", "retries", "Lines", "", "all"])
+def test_a_rule_has_a_name_that_nothing_else_can_have_and_the_check_says_the_same(name):
+    """RC-4: names are parts of meters, and of what `mdp budgets` shows beside the core's own."""
+    rules = [ALL, MinGap(name=name, gap_ns=1)]
+    (finding,) = {finding for finding in check_budget(rules) if finding.code == "name"}
+    with pytest.raises(ConfigurationError) as raised:
+        Routes("ibkr", rules)
+    assert str(raised.value) == f"budget of ibkr: {finding}"
+    with pytest.raises(ConfigurationError, match="its name is no good"):
+        Limiter("ibkr", [ALL]).change(rules)
 
 
 @pytest.mark.parametrize(

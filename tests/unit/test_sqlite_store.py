@@ -21,7 +21,7 @@ from market_data_pipeline.pacing.sqlite_store import SWEEP
 from market_data_pipeline.pacing.store import Ask
 from market_data_pipeline.testing import simulate
 
-WINDOW = Window(name="ten minutes", limit=2, period_ns=600 * SECOND_NS)
+WINDOW = Window(name="ten.minutes", limit=2, period_ns=600 * SECOND_NS)
 LINES = Concurrency(name="lines", limit=3, operations=())
 DAY = 86_400 * SECOND_NS
 
@@ -276,7 +276,7 @@ def test_a_damaged_page_allows_nothing(store_of, tmp_path):
     """RC-6."""
     store = store_of()
     for number in range(200):
-        take(store, slots_of(WINDOW, MinGap(name=f"gap {number}", gap_ns=DAY)))
+        take(store, slots_of(WINDOW, MinGap(name=f"gap.{number}", gap_ns=DAY)))
     store.close()
     path = tmp_path / "budgets.sqlite"
     content = bytearray(path.read_bytes())
@@ -354,7 +354,7 @@ def test_what_cannot_be_written_is_not_granted_and_goes_on_when_it_can(store_of,
     store = store_of()
     take(store, slots_of(WINDOW))
     store._file._connection.execute(f"PRAGMA {pragma}")
-    many = [MinGap(name=f"{number}" * 100, gap_ns=DAY) for number in range(100)]
+    many = [MinGap(name=f"gap.{number:060}", gap_ns=DAY) for number in range(200)]
     with pytest.raises(BudgetUnavailable, match=message):
         take(store, slots_of(WINDOW, *many))
     assert [take(store, slots_of(WINDOW, *many)).at is not None, take(store, slots_of(*many)).at] == [True, None]

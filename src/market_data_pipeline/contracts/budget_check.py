@@ -70,7 +70,7 @@ def check_budget(
         finding
         for index, rule in enumerate(rules)
         for found in (
-            _names(rule, rules),
+            misnamed(rule, rules),
             _leases(rule, held or {}),
             () if calls is None else _calls(rule, calls),
             _idle(rule, index, rules),
@@ -101,7 +101,9 @@ def _seconds(ns: int) -> str:
     return f"{ns / SECOND_NS:g} s"
 
 
-def _names(rule: AnyRule, rules: Sequence[AnyRule]) -> Iterator[BudgetFinding]:
+def misnamed(rule: AnyRule, rules: Sequence[AnyRule]) -> Iterator[BudgetFinding]:
+    """Yield why a rule of these cannot have its name: then no account is made with them."""
+
     def wrong(why: str) -> BudgetFinding:
         return BudgetFinding(
             code="name",

@@ -7,6 +7,7 @@ from typing import Final
 
 from market_data_pipeline.contracts.bounds import at_once, counts_cost, rate_of
 from market_data_pipeline.contracts.budget import AnyRule, Concurrency
+from market_data_pipeline.contracts.budget_check import misnamed
 from market_data_pipeline.errors import ConfigurationError, nearest
 from market_data_pipeline.pacing.feedback import Feedback
 from market_data_pipeline.pacing.store import Slot
@@ -26,14 +27,13 @@ class Routes:
         adaptive: Whether refusals shrink the rate.
 
     Raises:
-        ConfigurationError: Two rules have one name.
+        ConfigurationError: A rule cannot have its name, as `check_budget` says.
     """
 
     def __init__(self, account: str, rules: Sequence[AnyRule], *, adaptive: bool = True) -> None:
         self.rules: tuple[AnyRule, ...] = tuple(rules)
-        names = [rule.name for rule in rules]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise ConfigurationError(f"two rules are named {min(twice)!r}", where=f"budget of {account}")
+        for finding in (finding for rule in self.rules for finding in misnamed(rule, self.rules)):
+            raise ConfigurationError(str(finding), where=f"budget of {account}")
         self._account = account
         self._adaptive = adaptive
         self._routes: dict[tuple[str, int], tuple[Slot, ...]] = {}

@@ -73,7 +73,7 @@ class VendorAccount:
         on_new_breaker: Is told of each breaker before its first call.
 
     Raises:
-        ConfigurationError: Two rules have one name.
+        ConfigurationError: A rule cannot have its name, as `check_budget` says.
     """
 
     def __init__(
