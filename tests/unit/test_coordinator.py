@@ -18,9 +18,9 @@ from market_data_pipeline.errors import (
 )
 from market_data_pipeline.orchestration import RateCoordinator
 from market_data_pipeline.orchestration.coordination import coordinator_of, log_breaker
-from market_data_pipeline.plugins import ProviderSpec, SourceSpec
+from market_data_pipeline.plugins import ProviderSpec
 from market_data_pipeline.settings import PipelineRuntimeSettings
-from market_data_pipeline.source.services import ServiceFactory, credential_of
+from market_data_pipeline.source.services import ServiceFactory
 from market_data_pipeline.source.tenant import working_for
 from market_data_pipeline.testing import simulate
 
@@ -87,32 +87,6 @@ def test_without_a_coordinator_the_services_of_one_process_share_accounts_too():
         return loop.time() - begin
 
     assert simulate(main) == pytest.approx(60.05)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ({}, {}, True),
-        ({"colour": "blue"}, {}, True),
-        ({"key": "b"}, {}, False),
-        ({"host": "i"}, {}, False),
-    ],
-)
-def test_what_a_spec_names_as_identity_tells_accounts_apart(one, other, same):
-    assert (credential_of(spec(), Settings(**one)) == credential_of(spec(), Settings(**other))) is same
-
-
-@pytest.mark.parametrize(
-    ("of", "settings"),
-    [
-        (spec(identity=None), Settings()),
-        (spec(), None),
-        (SourceSpec(name="acme", factory=dict, capabilities=Capabilities()), Settings()),
-    ],
-    ids=["no identity", "no settings", "a source"],
-)
-def test_where_nothing_tells_accounts_apart_all_share_one(of, settings):
-    assert credential_of(of, settings) == ""
 
 
 def test_no_secret_is_shown(caplog):

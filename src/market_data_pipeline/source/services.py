@@ -7,7 +7,6 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from hashlib import blake2b
 from typing import Any, Protocol
 
 import attrs
@@ -16,6 +15,7 @@ from market_data_pipeline.clock import SystemClock
 from market_data_pipeline.contracts import AnyRule, Clock, VendorCalls
 from market_data_pipeline.plugins import ProviderSpec, SourceSpec
 from market_data_pipeline.plugins.budget import budget_of
+from market_data_pipeline.source.credential import credential_of
 
 
 @attrs.define
@@ -126,15 +126,3 @@ class ServiceFactory:
     def of_spec(self, spec: ProviderSpec | SourceSpec, settings: Any) -> CoreServices:
         """Return the services of a provider or source with these settings."""
         return self.of(spec.name, credential=credential_of(spec, settings), rules=budget_of(spec))
-
-
-def credential_of(spec: ProviderSpec | SourceSpec, settings: Any) -> str:
-    """Return what tells accounts of a provider apart: a hash of the settings that its spec names as identity.
-
-    Where it names none, all uses of it share one account, which is the safe side.
-    """
-    if isinstance(spec, SourceSpec) or not spec.identity or settings is None:
-        return ""
-    values: list[Any] = [getattr(settings, name, None) for name in spec.identity]
-    plain = [value.get_secret_value() if hasattr(value, "get_secret_value") else value for value in values]
-    return blake2b(repr([spec.name, *plain]).encode(), digest_size=4).hexdigest()
