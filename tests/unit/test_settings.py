@@ -238,6 +238,32 @@ def test_a_profile_may_give_what_the_file_leaves_out(tmp_path):
     assert check_file(path, lambda _: PluginHost()).mistakes == [f"{path}:2:28: 'path' is missing"]
 
 
+HELD = """\
+coordination:
+  providers:
+    paced:
+      rules:
+        lines: null
+profiles:
+  a: {coordination: {providers: {paced: {rules: {lines: {kind: window, limit: 5, period_sec: 1}}}}}}
+  b: {coordination: {providers: {paced: {rules: {lines: {kind: concurrency, limit: 50, operations: []}, open: null}}}}}
+"""
+
+
+def test_a_limit_that_a_plugin_leases_may_be_another_one_but_not_none(tmp_path, host_of, write, offering):
+    """RC-1: a lease of what no rule limits would be an error, perhaps after months."""
+    path = tmp_path / "mdp.yaml"
+    path.write_text(HELD)
+    budget = "[Concurrency(name='open', limit=5)]"
+    code = offering("paced", more=f"capabilities=Capabilities(held={{'lines': 100}}), budget={budget}")
+    host = host_of(write("paced", "from market_data_pipeline.contracts import Concurrency\n" + code))
+    what = "rule 'lines': no lease of it is ever granted: it is for leases, and here it is"
+    assert check_file(path, lambda _: host).mistakes == [
+        f"{path}:{place}: {what} {how}; set another limit: the plugin's is 100"
+        for place, how in [("5:9", "taken away"), ("7:50", "of another kind")]
+    ]
+
+
 def test_the_policy_of_plugins_lets_the_variables_go_first():
     settings = PluginSettings(only=("a", "b"), disabled=("c",))
     policy = plugin_policy(settings, {"MDP_PLUGINS": "x", "MDP_PLUGINS_DISABLED": "d", "MDP_STRICT_PLUGINS": "1"})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 from pydantic import ValidationError
 
-from market_data_pipeline.contracts import check_budget
+from market_data_pipeline.contracts import AnyRule, BudgetFinding, Concurrency, check_budget
 from market_data_pipeline.errors import ConfigurationError, PluginError
 from market_data_pipeline.plugins import PluginHost, ProviderSpec, SourceSpec, Spec
 from market_data_pipeline.plugins.budget import budget_of
@@ -88,10 +88,24 @@ def _check_accounts(
             findings.mistakes.append(f"{place}: {error}")
             continue
         known = set(check_budget(declared))  # those are for its author
-        for found in check_budget(rules):
+        for found in (*check_budget(rules), *_taken_away(declared, rules)):
             if found not in known:
                 at = document.find((*stand, "rules", found.rule)) if found.rule in account.rules else place
                 (findings.mistakes if found.is_error else findings.warnings).append(f"{at}: {found}")
+
+
+def _taken_away(declared: Sequence[AnyRule], rules: Sequence[AnyRule]) -> Iterator[BudgetFinding]:
+    """Yield the limits that a plugin declares for leases alone, and that settings leave none of."""
+    left: dict[str, str] = {rule.name: rule.kind for rule in rules}
+    for rule in declared:
+        if isinstance(rule, Concurrency) and rule.operations == frozenset() and left.get(rule.name) != rule.kind:
+            yield BudgetFinding(
+                code="contradiction",
+                rule=rule.name,
+                what="no lease of it is ever granted",
+                why=f"it is for leases, and here it is {'of another kind' if rule.name in left else 'taken away'}",
+                cure=f"set another limit: the plugin's is {rule.limit}",
+            )
 
 
 def _plugins(document: Document) -> PluginSettings:
