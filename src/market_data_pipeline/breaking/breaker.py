@@ -101,7 +101,7 @@ class CircuitBreaker:
         self._until: int | None = None  # when the wait or the override ends
         self._generation = 0
         self._attempt = 0
-        self._calls = BreakerCalls(self, self.policy, self._since)
+        self._calls = BreakerCalls(self, self.policy, self._now, self._since)
         self._shared = self._calls.permit
         self._probes: dict[Permit, int] = {}  # those that are out, the oldest first, and how long they may be
         self._streak = 0
@@ -264,7 +264,7 @@ class CircuitBreaker:
             permit = self._shared
             permit.taken += 1
         elif self._state == HALF_OPEN and len(self._probes) < self.policy.probe_concurrency:
-            permit = Permit(self)
+            permit = Permit(self, self._now)
             self._probes[permit] = now + self.policy.max_probe_ns
         else:
             raise self._refusal(now)
@@ -386,7 +386,7 @@ class CircuitBreaker:
         """Begin a generation."""
         counts = self._calls.counts(at)
         self._totals["success"] += self._calls.settle()  # its permit now counts nothing by itself
-        self._calls = BreakerCalls(self, self.policy, at)
+        self._calls = BreakerCalls(self, self.policy, self._now, at)
         self._shared = self._calls.permit
         self._probes.clear()
         self._streak = 0

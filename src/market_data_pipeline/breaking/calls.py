@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from market_data_pipeline.breaking.permit import Outcome, Permit, Reports
 from market_data_pipeline.breaking.policy import BreakerPolicy
 from market_data_pipeline.breaking.window import BreakerWindow
@@ -16,8 +18,8 @@ class BreakerCalls:
         consecutive_failures: Failures in a row up to now.
     """
 
-    def __init__(self, owner: Reports, policy: BreakerPolicy, now_ns: int) -> None:
-        self.permit: Permit = Permit(owner)
+    def __init__(self, owner: Reports, policy: BreakerPolicy, now: Callable[[], int], now_ns: int) -> None:
+        self.permit: Permit = Permit(owner, now)
         self.consecutive_failures: int = 0
         self._policy = policy
         self._window = BreakerWindow(policy.window_ns, now_ns)

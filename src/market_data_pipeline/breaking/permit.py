@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Protocol, TypeAlias
 
@@ -31,10 +32,11 @@ class Permit:
         quick_until_ns: Until when these belong to its newest bucket; 0: none is counted that way.
     """
 
-    __slots__ = ("_owner", "quick", "quick_until_ns", "returned", "taken")
+    __slots__ = ("_now", "_owner", "quick", "quick_until_ns", "returned", "taken")
 
-    def __init__(self, owner: Reports) -> None:
+    def __init__(self, owner: Reports, now: Callable[[], int]) -> None:
         self._owner = owner
+        self._now = now
         self.taken: int = 0
         self.returned: int = 0
         self.quick: int = 0
@@ -46,7 +48,9 @@ class Permit:
         Args:
             now_ns: The time, monotonic ns, of who has it already: reading the clock costs more than all the rest.
         """
-        if now_ns is not None and now_ns < self.quick_until_ns:
+        if now_ns is None:
+            now_ns = self._now()
+        if now_ns < self.quick_until_ns:
             self.quick += 1
         else:
             self._owner.report(self, "success", "", 0, now_ns)
