@@ -790,6 +790,22 @@ def test_a_release_while_a_store_decides_is_heeded_behind_it():
     assert went < 0.01
 
 
+def test_who_comes_while_a_store_decides_is_asked_for_behind_it():
+    """RC-7: nobody waits until the store is looked at anyway."""
+
+    async def program(limiter, loop):
+        grant = await limiter.acquire("x")
+        waiting = asyncio.create_task(limiter.acquire("x"))
+        await asyncio.sleep(0.0005)
+        await limiter.acquire("y")
+        went = loop.time()
+        grant.release()
+        await waiting
+        return went
+
+    assert run(program, OPEN, store=Elsewhere()) < LOOK_NS / 1e9 / 10
+
+
 def test_a_store_that_is_closed_decides_nothing():
     store = Elsewhere()
 

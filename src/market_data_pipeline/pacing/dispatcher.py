@@ -179,9 +179,9 @@ class Dispatcher:
 
     def _decided(self, waiters: Sequence[Waiter], asked: Sequence[Ask], work: asyncio.Future[list[Verdict]]) -> None:
         """Go on with what a store has decided in its own thread."""
-        if work.get_loop() is not self._loop or work.cancelled():
-            return
         self._deciding = False
+        if work.cancelled():
+            return
         if error := work.exception():
             for waiter in waiters:
                 self.leave(waiter)
