@@ -10,15 +10,17 @@ from collections import Counter
 
 import anyio
 import pytest
+from mistakes import Unbounded
+from schedules import run_all, schedule
 
 from market_data_pipeline.breaking import BreakerPolicy, CircuitBreaker
 from market_data_pipeline.breaking.permit import Guard
 from market_data_pipeline.errors import CircuitBreakerOpen, ConnectionLost, UnknownSymbol
-from market_data_pipeline.testing import simulate
 
 SECOND = 1_000_000_000
 BEAT = SECOND // 10
 OUTAGE = 30 * SECOND
+HAPPENED = {"opened", "half_opened", "closed", "rejected", "ignored", "cancelled", "late_results"}
 
 
 class LeaksCancelled(Guard):
@@ -27,17 +29,6 @@ class LeaksCancelled(Guard):
     async def __aexit__(self, kind, error, traceback):
         if kind is not asyncio.CancelledError:
             await super().__aexit__(kind, error, traceback)
-
-
-class Unbounded(CircuitBreaker):
-    """Wrong: any number of callers is let through when the wait is over, as breakers do that know no permits."""
-
-    def _admit(self):
-        limit, self.policy = self.policy, BreakerPolicy(probe_concurrency=99)
-        try:
-            return super()._admit()
-        finally:
-            self.policy = limit
 
 
 class Trial:
@@ -55,7 +46,7 @@ class Trial:
             probe_successes=draw.choice([1, 2, 3]),
             max_probe_ns=draw.choice([2, 10]) * SECOND,
         )
-        self.told, self.seen = [], Counter()
+        self.told, self.happened = [], Counter()
         self.breaker = breaker_type(
             policy=self.policy, clock=loop, random=random.Random(seed), on_event=self.told.append
         )
@@ -140,28 +131,22 @@ class Trial:
         follows = {"closed": {"opened"}, "opened": {"half_opened"}, "half_opened": {"opened", "closed"}}
         for earlier, later in zip(["closed", *moves], moves, strict=False):
             assert later in follows[earlier]  # I4, and exactly one event for each transition
-        self.seen.update(kinds)
+        self.happened.update(kinds)
         status = self.breaker.status()
         for name in ("ignored", "cancelled", "late_results"):
-            self.seen[name] += getattr(status, name)
+            self.happened[name] += getattr(status, name)
         assert kinds.count("rejected") == status.rejected
         return self
 
 
 def trial(seed, **types):
-    return simulate(lambda loop: Trial(loop, seed, **types).run(), seed=seed)
+    return schedule(__file__, lambda loop: Trial(loop, seed, **types).run(), seed)
 
 
 def run_many(seeds):
-    seen = Counter()
-    for seed in seeds:
-        try:
-            seen += trial(seed).seen
-        except BaseException as error:
-            error.add_note(f"in the schedule of seed {seed}")
-            raise
-    assert set(seen) == {"opened", "half_opened", "closed", "rejected", "ignored", "cancelled", "late_results"}
-    assert min(seen.values()) > len(seeds) / 2, seen
+    if happened := run_all(__file__, trial, seeds, HAPPENED):
+        assert set(happened) == HAPPENED
+        assert min(happened.values()) > len(seeds) / 2, happened
 
 
 def test_no_schedule_lets_too_many_through_or_leaves_it_half_open():
