@@ -1,6 +1,6 @@
 """Acquiring from a budget that all processes of a host share, in CPU time of all of them; a locked file as the floor.
 
-Goal: at most 20 us an acquire where many wait. Beside it: a counter in a memory-mapped file under `flock`, which counts
+Beside it: a counter in a memory-mapped file under `flock`, which counts
 a total and no window, one call at a time and with nothing written for a reboot: what any shared file costs at least.
 """
 
@@ -12,10 +12,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from results import Table, at_most
+
 from market_data_pipeline.contracts.budget import SECOND_NS, Gcra, Window
 from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore
 
-COUNT, ROUNDS = 2_000, 3
+COUNT, ROUNDS, CROWD = 2_000, 3, 100
 RULES = [
     Window(name="window", limit=60_000_000, period_ns=600 * SECOND_NS),
     Gcra(name="rate", limit=1_000_000, burst=100_000),
@@ -74,13 +76,14 @@ def microseconds(arm, waiters, processes):
 
 
 if __name__ == "__main__":
-    print(f"\nus of CPU an acquire, the least of {ROUNDS}")
+    table = Table("store", ["", "us an acquire", "ratio"])
     for processes in (1, 2):
-        least = microseconds(floor, 1, processes)
-        print(f"  {processes} process(es), flock and mmap, no limiter    {least:8.1f}")
-        for waiters in (1, 100):
-            spent = microseconds(ours, waiters, processes)
-            goal = f"  goal 20 us, {'met' if spent <= 20 else 'MISSED'}" if waiters > 1 else ""
-            arm = f"{processes} process(es), {waiters:3} callers, SqliteStore"
-            print(f"  {arm:<46}{spent:8.1f}  {spent / least:5.1f} x{goal}")
-    print(f"  1 process, 100 callers, MemoryStore            {microseconds(in_memory, 100, 1):8.1f}")
+        who = f"{processes} process{'es' if processes > 1 else ''}"
+        lone, many, least = (microseconds(*arm, processes) for arm in ((ours, 1), (ours, CROWD), (floor, 1)))
+        table.add(f"**{who}, {CROWD} callers each, one file**", f"{many:.1f}", "1.00")
+        table.add(f"{who}, one caller each, one file", f"{lone:.1f}", f"{lone / many:.2f}")
+        table.add(f"{who}, a counter under `flock`", f"{least:.1f}", f"{least / many:.2f}")
+        table.goals.append(at_most(11, 3, many, f"a budget that processes share, {who}, {CROWD} callers each", " us"))
+    memory = microseconds(in_memory, CROWD, 1)
+    table.add(f"1 process, {CROWD} callers, in memory", f"{memory:.1f}", "")
+    table.publish()

@@ -14,7 +14,10 @@ from pathlib import Path
 from page import PAGE, fill
 from results import RESULTS
 
-PEERS = ("bytewax", "cryptofeed", "duckdb", "nautilus-trader", "numba", "polars")
+PEERS = (
+    *("aiobreaker", "aiolimiter", "bytewax", "circuitbreaker", "cryptofeed", "duckdb", "nautilus-trader", "numba"),
+    *("polars", "purgatory", "pyrate-limiter"),
+)
 BASE = ("anyio", "click", "msgspec", "numpy", "pyarrow", "pydantic")
 HERE = Path(__file__).parent
 

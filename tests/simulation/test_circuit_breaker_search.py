@@ -22,7 +22,7 @@ STEADY = {"tick", "acquire", "success", "refused"}
 
 ENDS = {
     "success": Permit.succeed,
-    "success, the time at hand": lambda permit: permit.succeed(permit._owner._now()),
+    "success, the time at hand": lambda permit: permit.succeed(permit._clock.monotonic_ns()),
     "failure": Permit.fail,
     "ignored": Permit.ignore,
     "cancelled": Permit.cancel,

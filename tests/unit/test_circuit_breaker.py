@@ -11,7 +11,7 @@ import pytest
 
 from market_data_pipeline import breaking, errors
 from market_data_pipeline.breaking import BreakerPolicy, CircuitBreaker, classify
-from market_data_pipeline.breaking.permit import Guard, Permit
+from market_data_pipeline.breaking.permit import Permit
 from market_data_pipeline.errors import (
     AuthenticationFailed,
     CircuitBreakerOpen,
@@ -999,10 +999,10 @@ def test_nothing_but_the_block_and_the_earlier_calls_is_asynchronous():
         for _, function in inspect.getmembers(module, inspect.iscoroutinefunction)
     ]
     assert {function.__qualname__ for function in functions} == {
-        *("Guard.__aenter__", "Guard.__aexit__"),
+        *("Permit.__aenter__", "Permit.__aexit__"),
         *("CircuitBreaker.record_success", "CircuitBreaker.record_failure", "CircuitBreaker.reset"),
     }
-    for function in (Guard.__aenter__, Guard.__aexit__, *map(vars(CircuitBreaker).get, ("record_success", "reset"))):
+    for function in (Permit.__aenter__, Permit.__aexit__, *map(vars(CircuitBreaker).get, ("record_success", "reset"))):
         assert "await" not in inspect.getsource(function).partition('"""')[2].partition('"""')[2]
 
 

@@ -39,12 +39,20 @@ def test_sleeping_until_a_time_that_has_been_lets_other_tasks_run():
 
 
 def test_a_loop_that_wakes_too_early_sleeps_again():
-    class Early(SystemClock):
-        now = iter([0, 8, 8, 10])
-
-        def monotonic_ns(self):
-            return next(self.now)
-
-    clock = Early()
+    times = iter([0, 8, 8, 10])
+    clock = SystemClock()
+    clock.monotonic_ns = times.__next__
     asyncio.run(clock.sleep_until(10))
-    assert list(clock.now) == []
+    assert list(times) == []
+
+
+def test_once_used_in_a_loop_of_the_computers_time_it_asks_for_no_loop_again():
+    clock = SystemClock()
+
+    async def ask(_=None):
+        clock.monotonic_ns()
+        return clock.monotonic_ns
+
+    clock.monotonic_ns()
+    assert simulate(ask) != time.monotonic_ns
+    assert asyncio.run(ask()) is time.monotonic_ns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from market_data_pipeline.breaking.breaker import CircuitBreaker
 from market_data_pipeline.breaking.events import BreakerEvent
-from market_data_pipeline.breaking.permit import Guard, Permit
+from market_data_pipeline.breaking.permit import Permit
 from market_data_pipeline.breaking.policy import BreakerPolicy
 from market_data_pipeline.breaking.status import BreakerState, BreakerStatus
 from market_data_pipeline.breaking.votes import Classify, Verdict, classify
@@ -18,7 +18,6 @@ __all__ = [
     "CircuitBreaker",
     "CircuitBreakerOpen",
     "Classify",
-    "Guard",
     "Permit",
     "Verdict",
     "classify",

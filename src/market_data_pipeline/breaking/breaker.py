@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 from market_data_pipeline.breaking.calls import BreakerCalls
 from market_data_pipeline.breaking.events import BreakerEvent, BreakerEvents
-from market_data_pipeline.breaking.permit import Guard, Outcome, Permit
+from market_data_pipeline.breaking.permit import Outcome, Permit
 from market_data_pipeline.breaking.policy import BreakerPolicy
 from market_data_pipeline.breaking.status import BreakerState, BreakerStatus
 from market_data_pipeline.breaking.votes import Classify, Verdict, classify, worst
@@ -41,7 +41,7 @@ EARLIER: Final = (5, 60.0, 1)
 class CircuitBreaker:
     """Refuses calls to what fails.
 
-    It is used on one event loop: `async with breaker.guard():` around each call, or `acquire()` and `Permit`'s methods.
+    It is used on one event loop: `with breaker.guard():` around each call, or `acquire()` and `Permit`'s methods.
 
     Attributes:
         policy: Its rules.
@@ -90,18 +90,18 @@ class CircuitBreaker:
         self.policy: Final[BreakerPolicy] = policy or BreakerPolicy.of_earlier_programs(*earlier)
         self.provider: Final[str] = provider
         self.operation: Final[str] = operation
-        self._now = (clock or SystemClock()).monotonic_ns
+        self._clock: Clock = clock or SystemClock()
         self._random = random or Random()  # noqa: S311 (jitter, no secret)
         self._drawn = self._random.random()  # for the next wait: known beforehand, so that looking draws nothing
         self._classify = classify
         self._events = None if on_event is None else BreakerEvents(on_event)
         self._state = CLOSED
         self._reason = ""
-        self._since = self._now()
+        self._since = self._clock.monotonic_ns()
         self._until: int | None = None  # when the wait or the override ends
         self._generation = 0
         self._attempt = 0
-        self._calls = BreakerCalls(self, self.policy, self._now, self._since)
+        self._calls = BreakerCalls(self, self.policy, self._clock, self._since)
         self._shared = self._calls.permit
         self._probes: dict[Permit, int] = {}  # those that are out, the oldest first, and how long they may be
         self._streak = 0
@@ -110,6 +110,9 @@ class CircuitBreaker:
 
     def acquire(self) -> Permit:
         """Return leave to make a call, which is to be released exactly once.
+
+        It is a block, too, for `with` and `async with`: however that ends is the report. `guard` is the name of this
+        method for those who use it so.
 
         Raises:
             CircuitBreakerOpen: The call must not be made.
@@ -120,21 +123,16 @@ class CircuitBreaker:
         permit.taken += 1
         return permit
 
+    guard = acquire
+
     def check(self) -> None:
         """Raise what `acquire` would raise now, for who is not ready to call yet.
 
         Raises:
             CircuitBreakerOpen: The call must not be made.
         """
-        if self.retry_after_ns != 0:
+        if self._state and self.retry_after_ns != 0:
             self.acquire().ignore()
-
-    def guard(self) -> Guard:
-        """Return a block, for `with` and `async with`, that is one call: however it ends, that is the report.
-
-        Entering it raises `CircuitBreakerOpen` when the call must not be made.
-        """
-        return Guard(self)
 
     def force_open(self, reason: str, *, until_ns: int | None = None) -> None:
         """Refuse all calls, whatever happens.
@@ -143,7 +141,7 @@ class CircuitBreaker:
             reason: Why, for whoever meets it.
             until_ns: From when on probes may try again, monotonic ns; None: not before `clear`.
         """
-        self._force(reason, self._now(), until_ns)
+        self._force(reason, self._clock.monotonic_ns(), until_ns)
         self._tell()
 
     def disable(self, reason: str, *, until_ns: int | None = None) -> None:
@@ -153,7 +151,7 @@ class CircuitBreaker:
             reason: Why, for whoever meets it.
             until_ns: From when on it is an ordinary closed one, monotonic ns; None: not before `clear`.
         """
-        self._enter(DISABLED, "disabled", reason, self._now(), until_ns)
+        self._enter(DISABLED, "disabled", reason, self._clock.monotonic_ns(), until_ns)
         self._tell()
 
     def clear(self, reason: str = "it was cleared") -> None:
@@ -162,22 +160,22 @@ class CircuitBreaker:
         Args:
             reason: Why, for whoever asks.
         """
-        self._close(reason, self._now())
+        self._close(reason, self._clock.monotonic_ns())
         self._tell()
 
     @property
     def state(self) -> BreakerState:
         """The state as the next call finds it."""
-        return NAMES[self._seen(self._now())[0]]
+        return NAMES[self._seen(self._clock.monotonic_ns())[0]]
 
     @property
     def retry_after_ns(self) -> int | None:
         """How long calls are still refused, in ns; 0: they are not; None: until somebody clears it."""
-        return self._seen(self._now())[1]
+        return self._seen(self._clock.monotonic_ns())[1]
 
     def status(self) -> BreakerStatus:
         """Return a look at it."""
-        now = self._now()
+        now = self._clock.monotonic_ns()
         state, retry_after = self._seen(now)
         calls, failures = self._calls.counts(now)
         return BreakerStatus(
@@ -227,7 +225,7 @@ class CircuitBreaker:
 
     def report(self, permit: Permit, outcome: Outcome, reason: str, asked_ns: int, now_ns: int | None) -> None:
         """Take back a permit; its methods call this."""
-        now = self._now() if now_ns is None else now_ns
+        now = self._clock.monotonic_ns() if now_ns is None else now_ns
         self._lose_probe(now)
         if self._probes.pop(permit, None) is not None:
             self._judge(outcome, reason, asked_ns, now)
@@ -258,13 +256,13 @@ class CircuitBreaker:
         Raises:
             CircuitBreakerOpen: The call must not be made.
         """
-        now = self._now()
+        now = self._clock.monotonic_ns()
         self._catch_up(now)
         if self._state in {CLOSED, DISABLED}:
             permit = self._shared
             permit.taken += 1
         elif self._state == HALF_OPEN and len(self._probes) < self.policy.probe_concurrency:
-            permit = Permit(self, self._now)
+            permit = Permit(self, self._clock)
             self._probes[permit] = now + self.policy.max_probe_ns
         else:
             raise self._refusal(now)
@@ -291,7 +289,7 @@ class CircuitBreaker:
 
     def _record(self, outcome: Outcome) -> None:
         """Count the end of a call that had no permit, as if it had begun just now."""
-        now = self._now()
+        now = self._clock.monotonic_ns()
         self._catch_up(now)
         if self._state == HALF_OPEN:
             self._judge(outcome, "", 0, now)
@@ -386,7 +384,7 @@ class CircuitBreaker:
         """Begin a generation."""
         counts = self._calls.counts(at)
         self._totals["success"] += self._calls.settle()  # its permit now counts nothing by itself
-        self._calls = BreakerCalls(self, self.policy, self._now, at)
+        self._calls = BreakerCalls(self, self.policy, self._clock, at)
         self._shared = self._calls.permit
         self._probes.clear()
         self._streak = 0

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from market_data_pipeline.breaking.permit import Outcome, Permit, Reports
 from market_data_pipeline.breaking.policy import BreakerPolicy
 from market_data_pipeline.breaking.window import BreakerWindow
-from market_data_pipeline.contracts import SECOND_NS
+from market_data_pipeline.contracts import SECOND_NS, Clock
 
 
 class BreakerCalls:
@@ -18,8 +16,8 @@ class BreakerCalls:
         consecutive_failures: Failures in a row up to now.
     """
 
-    def __init__(self, owner: Reports, policy: BreakerPolicy, now: Callable[[], int], now_ns: int) -> None:
-        self.permit: Permit = Permit(owner, now)
+    def __init__(self, owner: Reports, policy: BreakerPolicy, clock: Clock, now_ns: int) -> None:
+        self.permit: Permit = Permit(owner, clock)
         self.consecutive_failures: int = 0
         self._policy = policy
         self._window = BreakerWindow(policy.window_ns, now_ns)

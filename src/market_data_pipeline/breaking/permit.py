@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, Self, TypeAlias
+
+from market_data_pipeline.contracts import Clock
 
 Outcome: TypeAlias = Literal["success", "failure", "forced", "ignored", "cancelled"]
 
@@ -20,7 +21,7 @@ class Reports(Protocol):
 
 
 class Permit:
-    """Leave to make one call: release it exactly once, by one of its methods, whatever happens.
+    """Leave to make one call: release it exactly once, whatever happens, by one of its methods or by leaving its block.
 
     While nobody is refused all calls have the same object, so that a call costs no more than two numbers; a probe has
     one of its own. A permit whose generation is over changes nothing but a counter.
@@ -32,11 +33,11 @@ class Permit:
         quick_until_ns: Until when these belong to its newest bucket; 0: none is counted that way.
     """
 
-    __slots__ = ("_now", "_owner", "quick", "quick_until_ns", "returned", "taken")
+    __slots__ = ("_clock", "_owner", "quick", "quick_until_ns", "returned", "taken")
 
-    def __init__(self, owner: Reports, now: Callable[[], int]) -> None:
+    def __init__(self, owner: Reports, clock: Clock) -> None:
         self._owner = owner
-        self._now = now
+        self._clock = clock
         self.taken: int = 0
         self.returned: int = 0
         self.quick: int = 0
@@ -49,7 +50,7 @@ class Permit:
             now_ns: The time, monotonic ns, of who has it already: reading the clock costs more than all the rest.
         """
         if now_ns is None:
-            now_ns = self._now()
+            now_ns = self._clock.monotonic_ns()
         if now_ns < self.quick_until_ns:
             self.quick += 1
         else:
@@ -84,36 +85,21 @@ class Permit:
         else:
             self._owner.report_error(self, error)
 
-
-class Gate(Protocol):
-    """Who gives permits."""
-
-    def acquire(self) -> Permit:
-        """Return a permit, or raise `CircuitBreakerOpen`."""
-        ...
-
-
-class Guard:
-    """A block that is one call: entering it takes a permit, and however it is left releases that. For one use."""
-
-    __slots__ = ("_gate", "_permit")
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-
-    def __enter__(self) -> Permit:
-        self._permit: Permit = self._gate.acquire()
-        return self._permit
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._permit.release(error)
+        if error is None:
+            self.succeed()
+        else:
+            self._owner.report_error(self, error)
 
-    async def __aenter__(self) -> Permit:
-        return self.__enter__()
+    async def __aenter__(self) -> Self:
+        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._permit.release(error)
+        self.release(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from market_data_pipeline.clock import SystemClock
@@ -25,12 +24,12 @@ class CooldownManager:
 
     def __init__(self, cooldown_sec: float = 600, *, clock: Clock | None = None) -> None:
         self._length = cooldown_sec
-        self._now: Callable[[], int] = (clock or SystemClock()).monotonic_ns
+        self._clock: Clock = clock or SystemClock()
         self._until: dict[str, int] = {}
 
     async def trigger_cooldown(self, scope: str, duration_sec: float | None = None) -> None:
         """Let a scope rest for a while, seconds, from now on."""
-        now = self._now()
+        now = self._clock.monotonic_ns()
         if len(self._until) >= SCOPES:
             self._until = {scope: until for scope, until in self._until.items() if until > now}
         until = now + round(1e9 * (self._length if duration_sec is None else duration_sec))
@@ -38,8 +37,8 @@ class CooldownManager:
 
     def is_cooling_down(self, scope: str) -> bool:
         """Tell whether a scope rests."""
-        return self._now() < self._until.get(scope, 0)
+        return self._clock.monotonic_ns() < self._until.get(scope, 0)
 
     def remaining_sec(self, scope: str) -> float:
         """Return for how long a scope still rests, seconds; 0.0: it does not."""
-        return max(0, self._until.get(scope, 0) - self._now()) / 1e9
+        return max(0, self._until.get(scope, 0) - self._clock.monotonic_ns()) / 1e9

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
+from market_data_pipeline.contracts import Clock
 from market_data_pipeline.errors import DeadlineExceeded
 from market_data_pipeline.pacing.grant import Grant, Settle
 from market_data_pipeline.pacing.meters import NEVER
@@ -41,7 +42,7 @@ class Dispatcher:
     Args:
         account: Whose budget it is.
         store: Where what was used is kept.
-        now: Returns the time of the loop, ns.
+        clock: The time.
         settle: What grants give back by.
         weight_of: Returns the weight of a tenant's share, above 0.
     """
@@ -50,14 +51,14 @@ class Dispatcher:
         self,
         account: str,
         store: Store,
-        now: Callable[[], int],
+        clock: Clock,
         *,
         settle: Settle,
         weight_of: Callable[[str], float],
     ) -> None:
         self._account = account
         self._store = store
-        self._now = now
+        self._clock = clock
         self._settle = settle
         self._queue: FairQueue[Waiter] = FairQueue(weight_of)
         self._parking = Parking()
@@ -152,7 +153,7 @@ class Dispatcher:
 
     def _expire(self, waiter: Waiter) -> None:
         if not waiter.answer.done():
-            waited = (self._now() - waiter.since) / 1e9
+            waited = (self._clock.monotonic_ns() - waiter.since) / 1e9
             waiter.answer.set_exception(
                 DeadlineExceeded(
                     f"{self._account}: {waiter.lane} is not called: it waited {waited:.3g} s, up to its deadline;"
@@ -166,7 +167,7 @@ class Dispatcher:
         """Let the store decide on those who come next."""
         self._next = NEVER
         asks = [waiter for waiter in self._queue.order(self._depth) if not waiter.answer.done()]
-        now = self._now()
+        now = self._clock.monotonic_ns()
         if not asks:
             self._set_timer()
         elif self._store.inline:
@@ -193,7 +194,7 @@ class Dispatcher:
 
     def _apply(self, waiters: Sequence[Waiter], asked: Sequence[Ask], verdicts: Sequence[Verdict]) -> None:
         """Answer, move or keep each waiter as was decided; ask again if others come up by that."""
-        now = self._now()
+        now = self._clock.monotonic_ns()
         more, self._again = self._again, False
         all_granted = True
         for waiter, ask, verdict in zip(waiters, asked, verdicts, strict=True):
@@ -254,13 +255,13 @@ class Dispatcher:
             self._timer = None
         next_ = min(self._next, self._parking.next_due())
         if len(self) and not self._store.inline:  # other processes give back too
-            next_ = min(next_, self._now() + LOOK_NS)
+            next_ = min(next_, self._clock.monotonic_ns() + LOOK_NS)
         if next_ < NEVER:
-            self._timer = _call_at(max(next_, self._now() + GRAIN_NS), self._come_back)
+            self._timer = _call_at(max(next_, self._clock.monotonic_ns() + GRAIN_NS), self._come_back)
 
     def _come_back(self) -> None:
         self._timer = None
-        self._rejoin(self._parking.take_due(self._now()))
+        self._rejoin(self._parking.take_due(self._clock.monotonic_ns()))
         if not self._store.inline:
             self._rejoin(self._parking.take_undated())
         self.dispatch()

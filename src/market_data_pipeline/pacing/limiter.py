@@ -10,7 +10,7 @@ from itertools import count
 from operator import attrgetter
 from typing import Final
 
-from market_data_pipeline.clock import loop_clock
+from market_data_pipeline.clock import SystemClock
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import AnyRule
 from market_data_pipeline.errors import ConfigurationError, DeadlineExceeded, Overloaded
@@ -38,7 +38,7 @@ class Limiter:
         account: Whose budget it is, such as "ibkr" or "polygon/3f2a9c".
         rules: The budget; none: everything is allowed until the vendor refuses something.
         store: Where what was used is kept; left out: in this process.
-        clock: The time; left out: that of the loop in which it is used first.
+        clock: The time; left out: the computer's.
         weight_of: Returns the weight of a tenant's share, above 0; left out: all are alike.
         max_waiters: How many may wait.
         adaptive: Whether refusals shrink the rate for a while.
@@ -64,18 +64,12 @@ class Limiter:
         store = store or MemoryStore()
         self._store: Store = store
         self._here = store if isinstance(store, MemoryStore) else None
-        self._now: Callable[[], int] = self._find_clock if clock is None else clock.monotonic_ns
+        self._clock: Clock = clock or SystemClock()
         self._max_waiters = max_waiters
-        now = lambda: self._now()  # noqa: E731, PLW0108 (the clock may be found later)
-        self._dispatcher = Dispatcher(account, store, now, settle=self.settle, weight_of=weight_of)
+        self._dispatcher = Dispatcher(account, store, self._clock, settle=self.settle, weight_of=weight_of)
         self._rests: dict[str, int] = {}  # the ends of cooldowns, by scope
         self._seq = count()
         self._troubled = False
-
-    def _find_clock(self) -> int:
-        """Take the time of the loop in which it is used first."""
-        self._now = loop_clock()
-        return self._now()
 
     @property
     def rules(self) -> tuple[AnyRule, ...]:
@@ -124,7 +118,7 @@ class Limiter:
                 f"a priority is 0 to {MOST_URGENT}, not {priority}", where=f"{self.account}, {operation}"
             )
         slots = self._routes.call(operation, cost, keys)
-        now = self._now()
+        now = self._clock.monotonic_ns()
         if (deadline is None or deadline >= now) and (grant := self._take_now(slots, now)) is not None:
             return grant
         return await self._dispatcher.wait(
@@ -165,7 +159,7 @@ class Limiter:
         Returns:
             What was taken, or None.
         """
-        return self._take_now(self._routes.call(operation, cost, keys), self._now())
+        return self._take_now(self._routes.call(operation, cost, keys), self._clock.monotonic_ns())
 
     def refused(self, grant: Grant, *, cooldown_ns: int, account_wide: bool = False) -> None:
         """Note that the vendor refused a call for its rate: nothing goes out for a while, then less (RC-10).
@@ -192,12 +186,12 @@ class Limiter:
             scope: The operation; "": all of them.
         """
         length = min(cooldown_ns, MAX_COOLDOWN_NS)
-        self._rests[scope] = max(self._now() + length, self._rests.get(scope, 0))
+        self._rests[scope] = max(self._clock.monotonic_ns() + length, self._rests.get(scope, 0))
         self.settle(lambda meter, _slot, now: meter.cool(now + length), [self._routes.scope(scope)])
 
     def cooldown_ns(self, *, scope: str = "") -> int:
         """Return for how long a cooldown that was made here still lasts, ns; 0: there is none."""
-        return max(0, self._rests.get(scope, 0) - self._now())
+        return max(0, self._rests.get(scope, 0) - self._clock.monotonic_ns())
 
     def warm(self, *, scope: str = "") -> None:
         """End a cooldown and lift a shrunk rate: an operator knows better.
@@ -228,7 +222,7 @@ class Limiter:
 
     def explain(self) -> tuple[Waits, ...]:
         """Return who waits, by arrival: for which rule, and how long at least."""
-        now = self._now()
+        now = self._clock.monotonic_ns()
         return tuple(waiter.explain(self.account, now) for waiter in sorted(self._dispatcher, key=attrgetter("seq")))
 
     @property
@@ -243,12 +237,12 @@ class Limiter:
             BudgetUnavailable: The store fails.
         """
         slots = self._routes.shared()
-        return usage_of(await self._store.submit(partial(self._store.look, self._now(), see, slots)))
+        return usage_of(await self._store.submit(partial(self._store.look, self._clock.monotonic_ns(), see, slots)))
 
     def settle(self, what: Settlement, slots: Iterable[Slot]) -> None:
         """Tell the meters of slots something, and let out who may go because of it."""
         slots = tuple(slots)
-        now = self._now()
+        now = self._clock.monotonic_ns()
         if self._store.inline:
             self._store.settle(now, what, slots)
             self._settled(slots)
@@ -288,7 +282,7 @@ class Limiter:
             Overloaded: Too many wait.
             DeadlineExceeded: It is over already.
         """
-        now = self._now()
+        now = self._clock.monotonic_ns()
         if self.waiting >= self._max_waiters:
             raise Overloaded(
                 f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",

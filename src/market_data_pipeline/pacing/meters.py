@@ -135,7 +135,7 @@ class _WindowMeter(Plain):
 class GcraMeter(Plain):
     """The theoretical arrival time, in nanoseconds times the rule's limit, so that no rate is rounded."""
 
-    __slots__ = ("_began", "_burst", "_due", "_last", "_limit", "_period", "_run", "rule")
+    __slots__ = ("_ahead", "_began", "_due", "_last", "_limit", "_period", "_run", "rule")
 
     def __init__(self, rule: Gcra, slack_ns: int) -> None:
         self._due = 0
@@ -145,7 +145,7 @@ class GcraMeter(Plain):
 
     def earliest(self, now: int, cost: int) -> int:
         """Return when what is due before has gone out."""
-        due = self._due + (cost - self._burst) * self._period
+        due = self._due + cost * self._period - self._ahead
         return now if due <= now * self._limit else -(-due // self._limit)
 
     def take(self, now: int, cost: int) -> None:
@@ -161,7 +161,7 @@ class GcraMeter(Plain):
         """Take `cost` if there is room for it."""
         now *= self._limit
         due = (self._due if self._due > now else now) + cost * self._period  # noqa: FURB136 (`max` takes thrice the time)
-        if due - self._burst * self._period > now:
+        if due - self._ahead > now:
             return False
         self._due = due
         return True
@@ -188,7 +188,8 @@ class GcraMeter(Plain):
         self.rule: Gcra = rule
         ahead = max(0, self._due - now * self._limit)  # what is not refilled up to now, at the old rate
         self._due = now * rule.limit - (-ahead * rule.period_ns // self._period)
-        self._limit, self._period, self._burst = rule.limit, rule.period_ns, rule.burst
+        self._limit, self._period = rule.limit, rule.period_ns
+        self._ahead = rule.burst * rule.period_ns  # how far it may be due in advance
         self._began = now + 1  # the first call of those that may be refunded
         self._last = now  # the last of them
         self._run = 0  # what they cost

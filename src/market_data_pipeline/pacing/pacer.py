@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, cast
 
 import attrs
 
-from market_data_pipeline.clock import loop_clock
+from market_data_pipeline.clock import SystemClock
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import SECOND_NS, Gcra
 from market_data_pipeline.errors import ConfigurationError
@@ -44,20 +43,16 @@ class Pacer:
 
     Args:
         budget: The rate and the burst.
-        clock: The time; left out: that of the loop in which it is used first.
+        clock: The time; left out: the computer's.
     """
 
     def __init__(self, budget: Budget, *, clock: Clock | None = None) -> None:
         rule = budget.rule()
         store = MemoryStore()
-        self._limiter = Limiter("pacer", [rule], store=store, clock=clock)
+        self._clock: Clock = clock or SystemClock()
+        self._limiter = Limiter("pacer", [rule], store=store, clock=self._clock)
         self._meter = cast("GcraMeter", store.meter(Slot("pacer|gcra|rate", rule, 1, apart=False), 0))
-        self._now: Callable[[], int] = self._find_clock if clock is None else clock.monotonic_ns
         self._waiting = 0
-
-    def _find_clock(self) -> int:
-        self._now = loop_clock()
-        return self._now()
 
     async def allow(self, n: int = 1) -> None:
         """Wait until `n` messages may go out.
@@ -66,7 +61,7 @@ class Pacer:
             ConfigurationError: They are none, or more than the burst, which never may go out at once.
             Overloaded: Too many wait.
         """
-        if self._waiting or n < 1 or not self._meter.admit(self._now(), n):
+        if self._waiting or n < 1 or not self._meter.admit(self._clock.monotonic_ns(), n):
             self._waiting += 1
             try:
                 await self._limiter.acquire("message", cost=n)
