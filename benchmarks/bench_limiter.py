@@ -5,7 +5,7 @@ A `Pacer` has one even rate, as the peers; a `Limiter` any rules, tenants, and w
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from functools import partial
 
 from aiolimiter import AsyncLimiter
@@ -21,7 +21,14 @@ CALLS = 20_000
 CROWD, HOG = 100, 91
 SECONDS, ROUNDS = 2.0, 3
 FREE = 10**9  # a rate that nobody reaches
-OURS, PACER, TRY, AIO, PYRATE = "ours", "`Pacer.allow`", "`Limiter.try_acquire`", "aiolimiter", "pyrate-limiter"
+OURS, TIMER, PACER, TRY, AIO, PYRATE = (
+    "ours",
+    "a timer that wakes them",
+    "`Pacer.allow`",
+    "`Limiter.try_acquire`",
+    "aiolimiter",
+    "pyrate-limiter",
+)
 
 
 def uncontended():
@@ -108,6 +115,28 @@ def by_aiolimiter(rate, burst):
     return make
 
 
+def by_timer(rate, _burst):
+    """Keep no limit: wake about as many as would go out, so much as a loop does at least."""
+
+    def make():
+        loop, waiting = asyncio.get_running_loop(), deque()
+
+        def wake():
+            for _ in range(min(len(waiting), max(1, rate // 1_000))):
+                if not (future := waiting.popleft()).done():
+                    future.set_result(None)
+            loop.call_later(max(0.001, 1 / rate), wake)
+
+        async def acquire(_tenant):
+            waiting.append(future := loop.create_future())
+            await future
+
+        wake()
+        return acquire
+
+    return make
+
+
 def calls(spent):
     """Return the table of one call that never waits."""
     table = timed("limiter call", "ns a call", spent, PACER)
@@ -125,7 +154,7 @@ def crowds():
     for rate in (200, 5_000, 50_000):
         burst, who = max(1, rate // 100), f"{CROWD} waiters at {rate:,}/s"
         off, more, fair, cost = ({} for _ in range(4))
-        for name, make in [(OURS, by_ours), (AIO, by_aiolimiter)] * ROUNDS:
+        for name, make in [(OURS, by_ours), (AIO, by_aiolimiter), (TIMER, by_timer)] * ROUNDS:
             times, callers, spent = crowd(make(rate, burst))
             error = abs((len(times) - burst) / (rate * (times[-1] - times[0])) - 1)
             off[name] = max(error * 100, off.get(name, 0))
@@ -135,6 +164,7 @@ def crowds():
         for name, mark in ((OURS, "**"), (AIO, "")):
             numbers = f"{off[name]:.2f} %", f"{more[name]:.1f}", f"{fair[name]:.3f}", f"{cost[name]:,.0f}"
             table.add(f"{mark}{rate:,}/s, {name}{mark}", *numbers, f"{cost[name] / cost[OURS]:.2f}")
+        table.add(f"{rate:,}/s, {TIMER}", "", "", "", f"{cost[TIMER]:,.0f}", f"{cost[TIMER] / cost[OURS]:.2f}")
         table.goals.append(at_most(10, 0.5, off[OURS], f"{who}, the rate off by", " %"))
         if rate >= 5_000:
             table.goals.append(at_least(10, 0.99, fair[OURS], f"{who}, Jain's index"))
