@@ -1,5 +1,7 @@
 """A look at a budget takes nothing of it, in memory and in a file: RC-1, RC-4."""
 
+from itertools import permutations
+
 import anyio
 import pytest
 
@@ -70,5 +72,44 @@ def test_a_look_tells_what_refusals_have_left_behind(store_of):
         assert rest.rate > 0
         limiter.warm(scope="history")
         assert (await limiter.usage()).rests == ()
+
+    simulate(program)
+
+
+KINDS = [
+    Window(name="rate", limit=2, period_ns=600 * SECOND_NS),
+    Gcra(name="rate", limit=1, period_ns=600 * SECOND_NS, burst=2),
+    Concurrency(name="rate", limit=2),
+    MinGap(name="rate", gap_ns=600 * SECOND_NS),
+]
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["changed", "restarted"])
+@pytest.mark.parametrize(("old", "new"), list(permutations(KINDS, 2)), ids=lambda rule: rule.kind)
+def test_a_rule_that_becomes_another_kind_begins_with_all_of_its_room(store_of, old, new, restart):
+    """RC-14: what the old kind has counted means nothing to the new one, and is there when the old one comes back."""
+
+    async def all_of(limiter):
+        """Take until somebody would have to wait; return how many went out."""
+        count = 0
+        while True:
+            with anyio.move_on_after(1) as waited:
+                await limiter.acquire("history")
+            if waited.cancelled_caught:
+                return count
+            count += 1
+
+    async def program(loop):
+        store = store_of(loop)
+        limiter = Limiter("acme", [old], store=store, clock=loop)
+        counts = []
+        for rule in (old, new, old, new):
+            if restart:
+                limiter = Limiter("acme", [rule], store=store, clock=loop)
+            else:
+                limiter.change([rule])
+            counts.append(await all_of(limiter))
+        room = {rule: 1 if isinstance(rule, MinGap) else 2 for rule in (old, new)}
+        assert counts == [room[old], room[new], 0, 0]
 
     simulate(program)
