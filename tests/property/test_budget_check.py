@@ -3,14 +3,20 @@
 import asyncio
 from contextlib import suppress
 
+import anyio
+import attrs
+import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from market_data_pipeline.contracts import Concurrency, Gcra, MinGap, PlannedCall, Window, check_budget
+from market_data_pipeline.contracts import Capabilities, Concurrency, Gcra, MinGap, PlannedCall, Window, check_budget
 from market_data_pipeline.contracts.bounds import STRETCHES
 from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.pacing import Limiter, MemoryStore
 from market_data_pipeline.pacing.routes import Routes
+from market_data_pipeline.plugins import ProviderSpec
+from market_data_pipeline.plugins.budget import budget_of
+from market_data_pipeline.testing import simulate
 
 OPERATIONS = ("history", "chain")
 KEYS = ("contract", "request")
@@ -75,24 +81,66 @@ def test_what_never_binds_never_holds_a_call_up(budget, calls, slack):
                     open_calls.append((now + length, store.meter(slot, now), slot.cost))
 
 
-@given(
-    budget=budgets,
-    call=st.builds(
-        PlannedCall,
-        operation=st.sampled_from(OPERATIONS),
-        cost=st.integers(1, 8),
-        keys=st.frozensets(st.sampled_from(KEYS)),
-    ),
+planned = st.builds(
+    PlannedCall,
+    operation=st.sampled_from(OPERATIONS),
+    cost=st.integers(1, 8),
+    keys=st.frozensets(st.sampled_from(KEYS)),
 )
-def test_a_call_goes_out_unless_there_is_a_contradiction(budget, call):
-    """RC-8."""
-    contradictions = [finding for finding in check_budget(budget, calls=[call]) if call.operation in finding.what]
-    event("contradiction" if contradictions else "fits")
 
-    async def granted():
-        limiter = Limiter("acme", budget)
-        with suppress(ConfigurationError):
-            return limiter.try_acquire(call.operation, cost=call.cost, keys=dict.fromkeys(call.keys, "a")) is not None
+
+async def is_granted(asked):
+    """Tell whether a call or lease goes out, however long it waits, and give it back; else it is refused for good."""
+    try:
+        grant = await asked
+    except ConfigurationError:
         return False
+    await anyio.sleep(0.01)
+    grant.release()
+    return True
 
-    assert asyncio.run(granted()) is not bool(contradictions)
+
+@given(budget=budgets, calls=st.lists(planned, min_size=1, max_size=2, unique_by=lambda call: call.operation))
+def test_a_call_goes_out_unless_there_is_a_contradiction(budget, calls):
+    """RC-8: all of several that are made at once, or none."""
+    errors = [finding.what for finding in check_budget(budget, calls=calls) if finding.is_error]
+
+    async def program(loop):
+        limiter = Limiter("acme", budget, clock=loop)
+        for call in calls:
+            fails = any(repr(call.operation) in what for what in errors)
+            event("contradiction" if fails else "fits")
+            keys = dict.fromkeys(call.keys, "a")
+            many = [is_granted(limiter.acquire(call.operation, cost=call.cost, keys=keys)) for _ in range(4)]
+            assert await asyncio.gather(*many) == [not fails] * 4
+
+    simulate(program)
+
+
+@given(budget=budgets, held=st.dictionaries(st.sampled_from(["r0", "r1", "lines"]), limits, min_size=1))
+def test_all_that_is_held_is_leased_and_no_more_unless_there_is_a_contradiction(budget, held):
+    """RC-8."""
+    errors = {finding.rule for finding in check_budget(budget, held=held) if finding.is_error}
+    spec = ProviderSpec(name="acme", factory="math:sqrt", capabilities=Capabilities(held=held), budget=budget)
+    alone = {rule.name: rule.limit for rule in budget if rule.kind == "concurrency" and rule.operations == frozenset()}
+
+    async def program(loop):
+        limiter = Limiter("acme", budget_of(spec), clock=loop)
+        for name, limit in {**alone, **held}.items():
+            event("contradiction" if name in errors else "fits")
+            all_and_no_more = [await is_granted(limiter.lease(name, many)) for many in (limit, limit + 1)]
+            assert (all_and_no_more == [True, False]) is (name not in errors)
+
+    simulate(program)
+
+
+@given(budget=budgets, names=st.lists(st.sampled_from(["r0", "r1", "r2", "R", "cooldown"]), min_size=4, max_size=4))
+def test_an_account_is_made_unless_a_name_is_no_good(budget, names):
+    """RC-8."""
+    budget = [attrs.evolve(rule, name=name) for rule, name in zip(budget, names, strict=False)]
+    if any(finding.code == "name" for finding in check_budget(budget)):
+        event("no good")
+        with pytest.raises(ConfigurationError, match="its name is no good"):
+            Limiter("acme", budget)
+    else:
+        Limiter("acme", budget)

@@ -13,7 +13,9 @@ from market_data_pipeline.contracts import (
     long_run,
 )
 from market_data_pipeline.contracts.budget_check import described
-from market_data_pipeline.errors import ConfigurationError
+from market_data_pipeline.errors import BudgetExhausted, ConfigurationError
+from market_data_pipeline.pacing import Limiter
+from market_data_pipeline.testing import simulate
 
 IBKR = (
     Gcra(name="messages", limit=45, burst=45, counts="calls"),
@@ -84,11 +86,23 @@ def test_a_rule_that_another_one_makes_idle(rules, idle):
     assert [each.rule for each in check_budget(rules) if each.code == "never_binds"] == ([idle] if idle else [])
 
 
-def test_a_burst_above_a_window_is_never_used_up():
+def test_a_burst_above_what_another_rule_allows_at_once_is_used_up_all_the_same():
+    """It grows back more slowly than the window lets calls out, so that each minute leaves less of it."""
     rules = [minute(10), Gcra(name="even", limit=1, burst=20, period_ns=10 * SECOND_NS)]
-    (finding,) = check_budget(rules)
-    assert (finding.code, finding.cure) == ("unreachable", "set burst=10")
-    assert finding.why == "it allows 20 at once, and 'minute' 10 (10 in 60 s)"
+
+    async def program(loop):
+        limiter = Limiter("acme", rules, clock=loop)
+        for _ in range(40):
+            try:
+                await limiter.acquire("history", patient=False)
+            except BudgetExhausted as error:
+                if error.rule == "even":
+                    return True
+                await limiter.acquire("history")
+        return False
+
+    assert check_budget(rules) == ()
+    assert simulate(program)
 
 
 @pytest.mark.parametrize(

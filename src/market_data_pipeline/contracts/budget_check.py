@@ -9,14 +9,14 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-from market_data_pipeline.contracts.bounds import at_once, counts_cost, covers, idles, limit_of, most, period_of
+from market_data_pipeline.contracts.bounds import at_once, counts_cost, idles, limit_of, most, period_of
 from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule, Concurrency, Gcra, MinGap, Window
 
 NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 TAKEN: Final = frozenset({"cooldown", "retries"})
 """Names under which messages and `mdp budgets` show what is no rule."""
 
-Code: TypeAlias = Literal["name", "contradiction", "never_binds", "unreachable", "unused"]
+Code: TypeAlias = Literal["name", "contradiction", "never_binds", "unused"]
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +74,6 @@ def check_budget(
             _leases(rule, held or {}),
             () if calls is None else _calls(rule, calls),
             _idle(rule, index, rules),
-            _bursts(rule, rules),
         )
         for finding in found
     )
@@ -200,22 +199,6 @@ def _proof(rule: AnyRule, by: AnyRule) -> str:
         return f"it allows {described(rule)}, and {by.name!r} no more than {described(by)}"
     much = most(by, period_of(rule))
     return f"{described(by)} is {much} in {_seconds(period_of(rule))} at most, and it allows {limit_of(rule)}"
-
-
-def _bursts(rule: AnyRule, rules: Sequence[AnyRule]) -> Iterator[BudgetFinding]:
-    if not isinstance(rule, Gcra) or rule.operations == frozenset():
-        return
-    tighter = [other for other in rules if other is not rule and not isinstance(other, Concurrency)]
-    tighter = [other for other in tighter if covers(other, rule) and at_once(other) < rule.burst]
-    if tighter and not any(idles(rule, other) for other in tighter):
-        least = min(tighter, key=at_once)
-        yield BudgetFinding(
-            code="unreachable",
-            rule=rule.name,
-            what="its burst is never used up",
-            why=f"it allows {rule.burst} at once, and {least.name!r} {at_once(least)} ({described(least)})",
-            cure=f"set burst={at_once(least)}",
-        )
 
 
 def _unused(rule: AnyRule, why: str) -> BudgetFinding:
