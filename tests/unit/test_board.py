@@ -1,5 +1,6 @@
 """The board between an operator and a running process, with time and files under control: CB-1, RC-10."""
 
+import json
 import logging
 import os
 
@@ -13,7 +14,7 @@ from market_data_pipeline.errors import BudgetUnavailable, CircuitBreakerOpen
 from market_data_pipeline.orchestration.board import ORDERS, PROCESSES, Board
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.orchestration.orders import Order, Orders
-from market_data_pipeline.orchestration.presence import LOCKS, Presence, ShownProcess, present
+from market_data_pipeline.orchestration.presence import LOCKS, Presence, ShownAccount, ShownProcess, ShownRule, present
 from market_data_pipeline.testing import simulate
 
 RULES = [
@@ -192,7 +193,7 @@ def test_what_is_taken_who_waits_and_what_rests_is_shown(office):
         assert {rule.name: rule.usage and rule.usage.used for rule in shown.rules} == {
             "history": 7,
             "lines": 2,
-            "same": None,
+            "same": 0,
         }
         (rest,) = shown.rests
         start = office.loop.time_ns() - office.loop.monotonic_ns()
@@ -227,7 +228,7 @@ def test_the_command_line_shows_budgets_and_who_waits(office, tmp_path, monkeypa
             assert lines("budgets")[1:] == [
                 f"{pid} acme/3f2a history 7 60 window 600 s 1 2",
                 f"{pid} acme/3f2a lines 0 3 concurrency 1 2",
-                f"{pid} acme/3f2a same by key min_gap 1 s per contract 1 2",
+                f"{pid} acme/3f2a same no keys min_gap 1 s per contract 1 2",
                 f"{pid} acme/3f2a cooldown history 2026-01-01T00:01:00Z 1 2",
             ]
             shown = f"{pid} acme/3f2a history contract=A 1 5 2026-01-01T00:00:00Z cooldown 2026-01-01T00:01:00Z"
@@ -236,6 +237,51 @@ def test_the_command_line_shows_budgets_and_who_waits(office, tmp_path, monkeypa
             tasks.cancel_scope.cancel()
 
     office(test)
+
+
+def test_the_command_line_shows_of_a_rule_that_counts_by_keys_how_many_there_are_and_the_fullest(
+    office, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("MDP__DATA_DIR", str(tmp_path))
+
+    async def test(office):
+        rules = [Window(name="each", limit=60, period_ns=600 * SECOND_NS, per=("contract", "what"))]
+        account = office.coordinator.account("acme", credential="keyed", rules=rules)
+
+        async def cell(contract, cost):
+            async with account.call("history", keys={"contract": contract, "what": "bid"}, cost=cost):
+                pass
+            await anyio.sleep(1)
+            assert main(["budgets"]) == 0
+            (line,) = [line for line in capsys.readouterr().out.splitlines() if "each" in line]
+            return " ".join(line.split()).removeprefix(f"{os.getpid()} acme/keyed each ")
+
+        rest = "60 window 600 s per contract, what 0 0"
+        assert await cell("AAPL", 58) == f"1 key, most AAPL,bid 58 {rest}"
+        assert await cell("MSFT", 1) == f"2 keys, most AAPL,bid 58 {rest}"
+        assert await cell("X" * 90, 60) == f"3 keys, most {'X' * 37}... 60 {rest}"
+        assert main(["budgets", "--json"]) == 0
+        (shown,) = json.loads(capsys.readouterr().out)
+        assert [(key["keys"]["contract"], key["used"]) for key in shown["rules"][0]["usage"]["keys"]] == [
+            ("X" * 90, 60),
+            ("AAPL", 58),
+            ("MSFT", 1),
+        ]
+
+    office(test)
+
+
+def test_a_process_of_a_version_that_did_not_tell_of_keys_is_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MDP__DATA_DIR", str(tmp_path))
+    rule = ShownRule(name="same", kind="min_gap", limit=None, period_ns=SECOND_NS, per=("contract",), usage=None)
+    account = ShownAccount(
+        name="acme", provider="acme", in_flight=0, waiting=0, rules=(rule,), rests=(), trouble="", breakers=(), waits=()
+    )
+    one = Presence(tmp_path / PROCESSES)
+    one.show(ShownProcess(pid=1, since=0, taken=0, accounts=(account,)))
+    assert main(["budgets"]) == 0
+    assert "by key" in capsys.readouterr().out
+    one.leave()
 
 
 def test_nothing_is_written_while_nothing_changes(office, tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from market_data_pipeline.contracts import Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.contracts.budget import SECOND_NS
-from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore
+from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore, usage
+from market_data_pipeline.pacing import limiter as limiter_module
 from market_data_pipeline.testing import simulate
 
 RULES = [
@@ -46,17 +47,71 @@ def test_a_look_tells_how_much_of_each_rule_is_taken_and_takes_nothing(store_of)
         held = await limiter.lease("lines", 2)
 
         async def used():
-            usage = await limiter.usage()
-            assert usage == await limiter.usage()
-            return {name: rule.used for name, rule in usage.rules.items()}
+            looked = await limiter.usage()
+            assert looked == await limiter.usage()
+            return {name: rule.used for name, rule in looked.rules.items()}
 
-        assert await used() == {"window": 6, "rate": 6, "gap": 1, "lines": 2}
+        assert await used() == {"window": 6, "rate": 6, "gap": 1, "lines": 2, "same": 0}
         await anyio.sleep(2)
-        assert await used() == {"window": 6, "rate": 2, "gap": 0, "lines": 2}
+        assert await used() == {"window": 6, "rate": 2, "gap": 0, "lines": 2, "same": 0}
         assert list((await limiter.usage()).rules["lines"].holders.values()) == [2]
         held.release()
         await anyio.sleep(600)
-        assert await used() == {"window": 0, "rate": 0, "gap": 0, "lines": 0}
+        assert await used() == {"window": 0, "rate": 0, "gap": 0, "lines": 0, "same": 0}
+
+    simulate(program)
+
+
+def test_a_look_tells_of_a_rule_that_counts_by_keys_how_much_is_taken_for_each_the_fullest_first(store_of):
+    rules = [
+        Window(name="each", limit=9, period_ns=600 * SECOND_NS, per=("contract", "what")),
+        Window(name="each.2", limit=9, period_ns=600 * SECOND_NS, per="contract"),
+        Concurrency(name="open", limit=3, per="contract"),
+    ]
+
+    async def program(loop):
+        store = store_of(loop)
+        limiter = Limiter("acme", rules, store=store, clock=loop)
+        other = Limiter("acme/2", rules, store=store, clock=loop)
+        assert (await limiter.usage()).rules["each"].keys == ()
+        for contract, what, cost in (("A", "|", 1), ("B\\", "", 3), ("A", "x", 1), ("", "|\\|\n", 1)):
+            (await limiter.acquire("bars", cost=cost, keys={"contract": contract, "what": what})).release()
+        held = await limiter.acquire("bars", keys={"contract": "A", "what": "|"})
+        (await other.acquire("bars", cost=9, keys={"contract": "C", "what": "y"})).release()
+
+        async def taken(name):
+            rule = (await limiter.usage()).rules[name]
+            assert rule.used == max((key.used for key in rule.keys), default=0)
+            assert not rule.is_partial
+            return [(*key.keys.items(), key.used) for key in rule.keys]
+
+        assert await taken("each") == [
+            (("contract", "B\\"), ("what", ""), 3),
+            (("contract", "A"), ("what", "|"), 2),
+            (("contract", ""), ("what", "|\\|\n"), 1),
+            (("contract", "A"), ("what", "x"), 1),
+        ]
+        assert await taken("each.2") == [(("contract", "A"), 3), (("contract", "B\\"), 3), (("contract", ""), 1)]
+        assert await taken("open") == [(("contract", "A"), 1)]
+        limiter.change([Window(name="each", limit=9, period_ns=600 * SECOND_NS, per="contract")])
+        assert await taken("each") == []  # what was counted by other keys is none of its own
+        held.release()
+
+    simulate(program)
+
+
+def test_a_look_at_more_keys_than_it_looks_at_says_so(store_of, monkeypatch):
+    monkeypatch.setattr(usage, "MOST_KEYS", 2)
+    monkeypatch.setattr(limiter_module, "MOST_KEYS", 2)
+
+    async def program(loop):
+        limiter = Limiter("acme", RULES, store=store_of(loop), clock=loop)
+        seen = []
+        for contract in "ABCD":
+            await limiter.acquire("bars", keys={"contract": contract})
+            same = (await limiter.usage()).rules["same"]
+            seen.append((len(same.keys), same.is_partial))
+        assert seen == [(1, False), (2, False), (3, True), (3, True)]
 
     simulate(program)
 

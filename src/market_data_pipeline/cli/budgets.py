@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,6 +23,9 @@ from market_data_pipeline.cli.orders import (
 
 if TYPE_CHECKING:
     from market_data_pipeline.orchestration.presence import ShownAccount, ShownProcess, ShownRule
+
+WIDEST: Final = 40
+"""How much of a key's values a table shows, characters."""
 
 
 @click.group(cls=LookGroup, invoke_without_command=True, short_help="Show budgets, who waits, and end cooldowns.")
@@ -113,13 +116,36 @@ def _rows(process: ShownProcess, account: ShownAccount) -> Iterator[tuple[object
     head = process.pid, account.name
     tail = account.waiting, account.in_flight
     for rule in account.rules:
-        taken = account.trouble or ("by key" if rule.usage is None else rule.usage.used)
-        yield *head, rule.name, taken, "" if rule.limit is None else rule.limit, _counts(rule), "", *tail
+        yield (
+            *head,
+            rule.name,
+            account.trouble or _taken(rule),
+            "" if rule.limit is None else rule.limit,
+            _counts(rule),
+            "",
+            *tail,
+        )
     for rest in account.rests:
         rate = f"at most {rest.rate:.3g}/s" if rest.rate else ""
         yield *head, "cooldown", rest.operation or "all", "", rate, when(rest.until), *tail
     if not account.rules and not account.rests:
         yield *head, "none", "", "", "", "", *tail
+
+
+def _taken(rule: ShownRule) -> str:
+    """Return how much of a rule is taken; by keys: of how many, and of which most."""
+    usage = rule.usage
+    if usage is None:
+        return "by key"  # of a process of an earlier version
+    if not rule.per:
+        return str(usage.used)
+    if not usage.keys:
+        return "no keys"
+    fullest = ",".join(usage.keys[0].keys.values())
+    if len(fullest) > WIDEST:
+        fullest = f"{fullest[: WIDEST - 3]}..."
+    count = f"{len(usage.keys)}{'+' if usage.is_partial else ''} key{'s' if len(usage.keys) > 1 else ''}"
+    return f"{count}, most {fullest} {usage.used}"
 
 
 def _counts(rule: ShownRule) -> str:

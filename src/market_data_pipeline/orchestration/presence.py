@@ -33,8 +33,9 @@ class ShownRule:
     """How much it allows; None: it is a gap in time."""
     period_ns: int | None
     per: tuple[str, ...]
-    """The keys that it counts by: then it is not told how much is taken."""
+    """The keys that it counts by: then `usage` has those for which something is taken."""
     usage: RuleUsage | None
+    """None: it cannot be told."""
 
 
 @attrs.frozen(kw_only=True)

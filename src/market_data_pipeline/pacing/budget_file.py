@@ -92,6 +92,12 @@ class BudgetFile:
         """Return all names and values."""
         return self._database.execute("SELECT name, value FROM kept WHERE name != ''").fetchall()
 
+    def names(self, prefix: str, most: int) -> list[str]:
+        """Return the first names in order that begin so, `most` of them at most."""
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        query = "SELECT name FROM kept WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"
+        return [name for (name,) in self._database.execute(query, (prefix, after, most))]
+
     def write(self, values: Iterable[tuple[str, bytes]], gone: Sequence[str], time: StoreTime) -> None:
         """Put values by name, delete those that are gone, and note the time at which that is so."""
         if gone:

@@ -19,7 +19,7 @@ from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS, Feedback
 from market_data_pipeline.pacing.grant import Grant
 from market_data_pipeline.pacing.routes import NO_KEYS, Routes
 from market_data_pipeline.pacing.store import MemoryStore, Settlement, Slot, Store
-from market_data_pipeline.pacing.usage import Usage, see, usage_of
+from market_data_pipeline.pacing.usage import MOST_KEYS, Usage, see, usage_of
 from market_data_pipeline.pacing.waiter import Waiter, Waits
 
 MAX_WAITERS: Final = 10_000
@@ -236,8 +236,11 @@ class Limiter:
         Raises:
             BudgetUnavailable: The store fails.
         """
-        slots = self._routes.shared()
-        return usage_of(await self._store.submit(partial(self._store.look, self._clock.monotonic_ns(), see, slots)))
+        store, routes, now = self._store, self._routes, self._clock.monotonic_ns()
+        shared = routes.shared()
+        names = partial(store.names, most=MOST_KEYS + 1)
+        seen = await store.submit(lambda: store.look(now, see, [*shared, *routes.apart(names)]))
+        return usage_of(routes.rules, seen)
 
     def settle(self, what: Settlement, slots: Iterable[Slot]) -> None:
         """Tell the meters of slots something, and let out who may go because of it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from market_data_pipeline.contracts.bounds import at_once, counts_cost, rate_of
@@ -16,6 +17,9 @@ KEPT: Final = 1_024
 """How many routes without keys are remembered."""
 
 NO_KEYS: Final[Mapping[str, str]] = {}
+
+_PART: Final = re.compile(r"(?:^|\|)((?:\\.|[^\\|])*)", re.DOTALL)
+"""A part of a meter's name."""
 
 
 class Routes:
@@ -108,6 +112,18 @@ class Routes:
         rules = [self._slot(rule, 1, NO_KEYS) for rule in self.rules if not rule.per]
         return (*rules, *map(self.scope, self.scopes))
 
+    def apart(self, names: Callable[[str], Iterable[str]]) -> Iterator[Slot]:
+        """Yield what a look sees of the rules that count by keys.
+
+        Args:
+            names: Returns the names of the meters that begin so.
+        """
+        for rule in self.rules:
+            for name in names(_key(self._account, rule.kind, rule.name, "")) if rule.per else ():
+                slot = Slot(name, rule, 1, apart=True)
+                if len(keys_of(slot)) == len(rule.per):  # else it counted by others before
+                    yield slot
+
     def _slot(self, rule: AnyRule, amount: int, keys: Mapping[str, str]) -> Slot:
         most = at_once(rule)
         where = f"budget of {self._account}, rule {rule.name!r}"
@@ -126,3 +142,9 @@ class Routes:
 def _key(*parts: str) -> str:
     r"""Return one name made of several, such that no others make the same: `|` in them is `\|`."""
     return "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in parts])
+
+
+def keys_of(slot: Slot) -> dict[str, str]:
+    """Return the values of the keys for which a meter counts; none: it has not as many as its rule."""
+    _, _, _, *values = [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in _PART.findall(slot.key)]
+    return dict(zip(slot.rule.per, values, strict=True)) if len(values) == len(slot.rule.per) else {}

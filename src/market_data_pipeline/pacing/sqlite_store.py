@@ -120,6 +120,10 @@ class SqliteStore:
         """
         return self._transact(now, lambda: [what(self._found[slot], slot, self._time.now) for slot in slots])
 
+    def names(self, prefix: str, *, most: int) -> list[str]:
+        """Return the names of meters that begin so, `most` of them at most; in work of `submit`."""
+        return self._file.names(prefix, most)
+
     def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do work of `decide` and `settle` in the store's own thread, in the order in which it was given.
 

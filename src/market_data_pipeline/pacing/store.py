@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from math import inf
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -117,6 +118,14 @@ class Store(Protocol):
         """Return what is to be seen of the meters of these slots; nothing is taken or kept.
 
         `what` gets each meter, its slot and the store's own time.
+
+        Raises:
+            PacingError: They cannot be read.
+        """
+        ...
+
+    def names(self, prefix: str, *, most: int) -> list[str]:
+        """Return the names of meters that count by keys and begin so, `most` of them at most; in work of `submit`.
 
         Raises:
             PacingError: They cannot be read.
@@ -238,6 +247,10 @@ class MemoryStore:
     def look(self, now: int, what: Look[T], slots: Iterable[Slot]) -> list[T]:
         """Return what is to be seen of the meters of these slots."""
         return [what(self._find(slot, now), slot, now) for slot in slots]
+
+    def names(self, prefix: str, *, most: int) -> list[str]:
+        """Return the names of meters that count by keys and begin so, `most` of them at most."""
+        return list(islice((name for name in self._apart if name.startswith(prefix)), most))
 
     def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do work at once.
