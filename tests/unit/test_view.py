@@ -5,17 +5,19 @@ import logging
 from collections import Counter
 
 import anyio
+import attrs
 import pytest
 from rich.console import Console
 
 from market_data_pipeline.cli.look import Look, Watcher, describe
 from market_data_pipeline.cli.progress import Trouble
 from market_data_pipeline.cli.view import clock, full, line
-from market_data_pipeline.contracts import Capabilities
+from market_data_pipeline.contracts import Capabilities, Concurrency
 from market_data_pipeline.model import Connected, Gap, Origin, Quote, QuoteBatch, Refused, SourceState, Switched
 from market_data_pipeline.pipeline import PipelineContext, PipelineStatus, StreamingPipeline
 from market_data_pipeline.pipeline.ledger import Ledger, SinkCounts, StageCounts
 from market_data_pipeline.sink import MemorySink
+from market_data_pipeline.source.account import VendorAccount
 from market_data_pipeline.testing import simulate
 
 SECOND = 1_000_000_000
@@ -96,6 +98,37 @@ def test_what_happened_to_the_stream_stands_below(event, words):
     assert shown(full(look(events=[event])))[-1] == f"14:30:00Z  {words}"
 
 
+def test_accounts_at_which_calls_wait_have_a_line_each():
+    """Who waits for a cooldown is told its end, who waits for something held that nobody knows it."""
+
+    async def program(loop):
+        rules = [Concurrency(name="open", limit=1, operations="bars")]
+        limited, free = (VendorAccount(name, rules=rules, clock=loop, credential="3f2a") for name in ("acme", "other"))
+        limited.limiter.cool(83 * SECOND, scope="history")
+
+        async def call(operation):
+            async with limited.call(operation):
+                await anyio.sleep_forever()
+
+        async with anyio.create_task_group() as tasks:
+            for operation in ("history", "bars", "bars", "history"):
+                tasks.start_soon(call, operation)
+                await anyio.sleep(0.5)
+            accounts = free.status(), limited.status()
+            tasks.cancel_scope.cancel()
+        return accounts
+
+    accounts = simulate(program)
+    free, limited = accounts
+    lines = shown(full(look(accounts=accounts)), 100)
+    assert lines[-1] == "acme/3f2a: calls wait: 2 for cooldown, 1 for open; history until 14:31:21Z"
+    assert lines[:-1] == shown(full(look(accounts=[free])), 100) == shown(full(look()), 100)
+    held = attrs.evolve(limited, waits=limited.waits[1:2])
+    assert shown(full(look(accounts=[held])), 100)[-1] == (
+        "acme/3f2a: calls wait: 1 for open; bars until something is given back"
+    )
+
+
 def test_the_last_trouble_stands_at_the_bottom_and_takes_one_line():
     lines = shown(full(look(trouble="error: " + "x" * 200)), 40)
     assert lines[-1].startswith("error: xxx")
@@ -159,7 +192,7 @@ def test_rates_are_those_of_the_last_second_and_the_last_ten():
         pipeline = StreamingPipeline(
             source=Steady(), sink=MemorySink(), ctx=PipelineContext(duration_sec=100, clock=loop)
         )
-        watcher, looks = Watcher(pipeline), []
+        watcher, looks = Watcher(pipeline, lambda: [VendorAccount("acme", clock=loop)]), []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pipeline.run)
             for _ in range(25 * 4):
@@ -176,4 +209,5 @@ def test_rates_are_those_of_the_last_second_and_the_last_ten():
     assert looks[-1].done == pytest.approx(0.25)
     assert looks[-1].left == pytest.approx(75 * SECOND)
     assert len(looks[-1].status.events) == 16
+    assert [account.name for account in looks[-1].accounts] == ["acme"]
     assert len(watcher._samples) <= 42

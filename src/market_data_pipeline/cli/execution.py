@@ -79,7 +79,7 @@ async def _run(run: _Run, board: Board, view: View) -> None:
         tasks.start_soon(board.run)
         await tasks.start(_heed_signals, run, tasks.cancel_scope)
         if view != "none":
-            tasks.start_soon(show_progress, run.pipeline, view)
+            tasks.start_soon(show_progress, run.pipeline, board.accounts, view)
         try:
             run.result = await run.pipeline.run()
         except Exception as error:  # noqa: BLE001 - raised by execute(), behind the last line

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 
 import attrs
 
 from market_data_pipeline.pipeline import PipelineStatus, StreamingPipeline
+from market_data_pipeline.source.account import AccountStatus, VendorAccount
 
 MAX_LAG_NS = 86_400_000_000_000
 """Rows that are older are a recording: their age is no lag."""
@@ -26,6 +28,8 @@ class Look:
     """Which part of it is behind us, from 0 to 1, where its end is known."""
     rates: tuple[tuple[float, float], tuple[float, float]]
     """Rows per second in and out, over the last second and the last ten."""
+    accounts: tuple[AccountStatus, ...] = ()
+    """The accounts at vendors that it uses."""
     trouble: str | None = None
     """The last warning or error in the log."""
 
@@ -42,10 +46,13 @@ class Look:
 
 
 class Watcher:
-    """Looks at a pipeline time and again."""
+    """Looks at a pipeline, and the accounts that it uses, time and again."""
 
-    def __init__(self, pipeline: StreamingPipeline) -> None:
+    def __init__(
+        self, pipeline: StreamingPipeline, accounts: Callable[[], Iterable[VendorAccount]] = lambda: ()
+    ) -> None:
         self._pipeline = pipeline
+        self._accounts = accounts
         self._clock = pipeline.ctx.clock
         self._begin = self._clock.monotonic_ns()
         self._samples: deque[tuple[int, int, int]] = deque([(self._begin, 0, 0)])
@@ -64,6 +71,7 @@ class Watcher:
             elapsed=now - self._begin,
             done=self._done(status, now - self._begin),
             rates=(self._rate(now - WINDOW_NS // 10), self._rate(now - WINDOW_NS)),
+            accounts=tuple(account.status() for account in self._accounts()),
             trouble=trouble,
         )
 

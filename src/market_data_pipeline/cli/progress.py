@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import anyio
 
 from market_data_pipeline.cli.look import Watcher
 from market_data_pipeline.pipeline import PipelineSpec, StreamingPipeline
+from market_data_pipeline.source.account import VendorAccount
 
 View = Literal["auto", "full", "line", "none"]
 
@@ -28,14 +30,16 @@ def is_wanted(spec: PipelineSpec) -> bool:
     return not (prints and sys.stdout is not None and sys.stdout.isatty())
 
 
-async def show_progress(pipeline: StreamingPipeline, view: View = "auto") -> None:
-    """Show how a pipeline is until cancelled."""
+async def show_progress(
+    pipeline: StreamingPipeline, accounts: Callable[[], Iterable[VendorAccount]], view: View = "auto"
+) -> None:
+    """Show how a pipeline and the accounts that it uses are until cancelled."""
     from rich.console import Console
     from rich.live import Live
 
     from market_data_pipeline.cli.view import full, line
 
-    watcher, trouble = Watcher(pipeline), Trouble()
+    watcher, trouble = Watcher(pipeline, accounts), Trouble()
     console = Console(stderr=True)
     await anyio.sleep(PATIENCE_SEC if view == "auto" else REFRESH_SEC)
     logging.getLogger().addHandler(trouble)

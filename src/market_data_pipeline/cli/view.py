@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -30,8 +31,9 @@ def line(look: Look, width: int) -> RenderableType:
 
 
 def full(look: Look) -> RenderableType:
-    """Return state, rates, ledger, what happened to the stream, and the last trouble."""
-    return Group(_head(look), _rates(look), _ledger(look.status.ledger), *_events(look), *_trouble(look))
+    """Return state, rates, ledger, what waits for a vendor's budget, what happened, and the last trouble."""
+    ledger = _ledger(look.status.ledger)
+    return Group(_head(look), _rates(look), ledger, *_waits(look), *_events(look), *_trouble(look))
 
 
 def clock(nanos: int) -> str:
@@ -96,6 +98,18 @@ def _numbers(*counts: int | None) -> Iterator[str]:
 def _aside(counts: Mapping[str, int]) -> Text:
     text = ", ".join(f"{rows:,} {why}" for why, rows in counts.items() if rows)
     return Text(text, style="" if set(counts) >= {"folded"} and not counts["failed"] else "yellow")
+
+
+def _waits(look: Look) -> Iterator[Text]:
+    """Yield for each account at which calls wait how many, for which rules, and until when the first at least."""
+    for account in look.accounts:
+        if account.waits:
+            first = account.waits[0]
+            rules = Counter(waits.rule or "those before it" for waits in account.waits)
+            counts = ", ".join(f"{count:,} for {rule}" for rule, count in rules.most_common())
+            until = "something is given back" if first.left_ns is None else _time(look.now + first.left_ns)
+            text = f"{account.name}: calls wait: {counts}; {first.operation} until {until}"
+            yield Text(text, style="yellow", no_wrap=True, overflow="ellipsis")
 
 
 def _events(look: Look) -> Iterable[Text]:

@@ -97,6 +97,10 @@ class Board:
         """Let `run` return."""
         self._ended.set()
 
+    def accounts(self) -> tuple[VendorAccount, ...]:
+        """Return the accounts that are shown on it, by name."""
+        return self._coordinator.accounts()
+
     async def close(self) -> None:
         """Give back what the accounts hold, when nobody uses them any more."""
         await self._coordinator.close()
