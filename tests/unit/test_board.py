@@ -15,6 +15,7 @@ from market_data_pipeline.orchestration.board import ORDERS, PROCESSES, Board
 from market_data_pipeline.orchestration.coordinator import RateCoordinator
 from market_data_pipeline.orchestration.orders import Order, Orders
 from market_data_pipeline.orchestration.presence import LOCKS, Presence, ShownAccount, ShownProcess, ShownRule, present
+from market_data_pipeline.pacing import SqliteStore
 from market_data_pipeline.testing import simulate
 
 RULES = [
@@ -295,6 +296,31 @@ def test_nothing_is_written_while_nothing_changes(office, tmp_path):
         assert file.stat().st_ino != before[0]
 
     office(test, before=lambda office: office.account.limiter.cool(60 * SECOND_NS))
+
+
+def test_a_coordinator_without_a_board_is_not_seen_but_what_it_takes_of_a_shared_file_is(tmp_path):
+    async def program(loop):
+        stores = [SqliteStore(tmp_path / "budgets.sqlite", clock=loop) for _ in range(2)]
+        seen, alone = (RateCoordinator(store=store, clock=loop) for store in stores)
+        board = Board(seen, tmp_path, clock=loop)
+        async with anyio.create_task_group() as tasks:
+            await board.open()
+            tasks.start_soon(board.run)
+            account, other = (each.account("acme", rules=RULES) for each in (seen, alone))
+            async with other.lease("lines", 2), other.call("history", cost=7):
+                Orders(tmp_path / ORDERS).write(Order(action="open", provider="acme", reason="x", at=loop.time_ns()))
+                await anyio.sleep(2)
+                assert account.breaker("history").state == "forced_open"
+                assert other.breaker("history").state == "closed"
+                (process,) = present(tmp_path / PROCESSES)
+            board.end()
+        (shown,) = process.accounts
+        assert {rule.name: rule.usage.used for rule in shown.rules} == {"history": 7, "lines": 2, "same": 0}
+        assert (shown.in_flight, shown.breakers) == (0, ())
+        for store in stores:
+            store.close()
+
+    simulate(program)
 
 
 def test_a_process_that_has_ended_shows_nothing(office, tmp_path):
