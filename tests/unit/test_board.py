@@ -298,6 +298,20 @@ def test_nothing_is_written_while_nothing_changes(office, tmp_path):
     office(test, before=lambda office: office.account.limiter.cool(60 * SECOND_NS))
 
 
+def test_a_file_that_somebody_deletes_is_there_again_within_a_second(office, tmp_path):
+    async def test(office):
+        file = next(tmp_path.joinpath(PROCESSES).glob("*.json"))
+        file.write_text("{")
+        strange = {}
+        assert present(tmp_path / PROCESSES, strange) == ()
+        assert list(strange) == [file]
+        file.unlink()
+        await anyio.sleep(1)
+        assert office.shown().pid == os.getpid()
+
+    office(test)
+
+
 def test_a_coordinator_without_a_board_is_not_seen_but_what_it_takes_of_a_shared_file_is(tmp_path):
     async def program(loop):
         stores = [SqliteStore(tmp_path / "budgets.sqlite", clock=loop) for _ in range(2)]

@@ -83,23 +83,23 @@ def breakers(context: click.Context, /, *, as_json: bool, no_plugins: bool, **ch
 @target_and_reason
 @expiry
 @common
-def force_open(*, target: str, no_plugins: bool, **chosen: Any) -> None:  # noqa: ARG001
+def force_open(*, target: str, no_plugins: bool, **chosen: Any) -> None:
     """Refuse all calls to a provider, or of one kind, until reset or for some time."""
-    give("open", target, **chosen)
+    give("open", target, no_plugins=no_plugins, **chosen)
 
 
 @breakers.command()
 @target_and_reason
 @expiry
 @common
-def disable(*, target: str, no_plugins: bool, **chosen: Any) -> None:  # noqa: ARG001
+def disable(*, target: str, no_plugins: bool, **chosen: Any) -> None:
     """Let all calls through whatever fails, until reset or for some time."""
-    give("disable", target, **chosen)
+    give("disable", target, no_plugins=no_plugins, **chosen)
 
 
 @breakers.command()
 @target_and_reason
 @common
-def reset(*, target: str, no_plugins: bool, **chosen: Any) -> None:  # noqa: ARG001
+def reset(*, target: str, no_plugins: bool, **chosen: Any) -> None:
     """Close breakers, forget their failures, and end what was ordered before."""
-    give("reset", target, lasting=None, **chosen)
+    give("reset", target, lasting=None, no_plugins=no_plugins, **chosen)

@@ -20,8 +20,11 @@ from market_data_pipeline.cli.orders import (
     target_and_reason,
     when,
 )
+from market_data_pipeline.errors import nearest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from market_data_pipeline.orchestration.presence import ShownAccount, ShownProcess, ShownRule
 
 WIDEST: Final = 40
@@ -61,7 +64,8 @@ def budgets(context: click.Context, /, *, as_json: bool, no_plugins: bool, **cho
 @common
 def explain(*, provider: str | None, as_json: bool, no_plugins: bool, **chosen: Any) -> None:  # noqa: ARG001
     """Show who waits, for which rule, since when and until when at least."""
-    running = processes(directory(**chosen))
+    home = directory(**chosen)
+    running = processes(home)
     found = [
         (process, wait)
         for process, account in _accounts(running)
@@ -78,7 +82,7 @@ def explain(*, provider: str | None, as_json: bool, no_plugins: bool, **chosen: 
         )
         return
     if not found:
-        click.echo("mdp: nobody waits", err=True)
+        click.echo(f"mdp: nobody waits{_why(provider, running, home)}", err=True)
         return
     print_table(
         ["PID", "ACCOUNT", "OPERATION", "KEYS", "COST", "TENANT", "PRIORITY", "SINCE", "RULE", "UNTIL"],
@@ -103,9 +107,19 @@ def explain(*, provider: str | None, as_json: bool, no_plugins: bool, **chosen: 
 @budgets.command()
 @target_and_reason
 @common
-def reset(*, target: str, no_plugins: bool, **chosen: Any) -> None:  # noqa: ARG001
+def reset(*, target: str, no_plugins: bool, **chosen: Any) -> None:
     """End the cooldowns of a provider, or of one kind of call, and lift shrunk rates; what was used stays used."""
-    give("warm", target, lasting=None, **chosen)
+    give("warm", target, lasting=None, no_plugins=no_plugins, **chosen)
+
+
+def _why(provider: str | None, running: tuple[ShownProcess, ...], home: Path) -> str:
+    """Return why nobody waits, where that is not because all goes well."""
+    called = {name for _, account in _accounts(running) for name in (account.provider, account.name)}
+    if not called:
+        return f": {nobody(running)}; data directory {home}"
+    if provider not in {None, *called}:
+        return f": no running process has called {provider!r}; {nearest(str(provider), called)}"
+    return ""
 
 
 def _accounts(running: tuple[ShownProcess, ...]) -> Iterator[tuple[ShownProcess, ShownAccount]]:

@@ -141,7 +141,9 @@ class Orders:
         except (OSError, ConfigurationError, msgspec.MsgspecError) as error:
             self._strange[path] = str(error)
             if said != str(error):
-                _log.warning("%s is left out, since it is no order: %s", path, error)
+                _log.warning(
+                    "%s is left out, since it is no order: %s; delete it, and give the order again", path, error
+                )
             return None
 
     def _path(self, order: Order) -> Path:

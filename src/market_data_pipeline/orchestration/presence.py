@@ -146,13 +146,19 @@ class Presence:
                 owners.leave(self._number)
 
 
-def present(folder: Path) -> tuple[ShownProcess, ...]:
+def present(folder: Path, strange: dict[Path, str] | None = None) -> tuple[ShownProcess, ...]:
     """Return the processes that live, by number, and remove the files of those that do not.
+
+    Args:
+        folder: Where they have theirs.
+        strange: Gets the files of living processes that cannot be read, and why.
 
     Raises:
         OSError: The folder cannot be read.
     """
-    if not (folder / LOCKS).exists():
+    try:
+        (folder / LOCKS).stat()
+    except FileNotFoundError:
         return ()
     owners, mine = Owners.join(folder / LOCKS, os.getpid())
     try:
@@ -167,8 +173,11 @@ def present(folder: Path) -> tuple[ShownProcess, ...]:
                 continue
             try:
                 found.append(msgspec.json.decode(path.read_bytes(), type=ShownProcess))
-            except (FileNotFoundError, msgspec.MsgspecError):  # it has just ended, or is of another version
+            except FileNotFoundError:  # it has just ended
                 continue
+            except msgspec.MsgspecError as error:
+                if strange is not None:
+                    strange[path] = str(error)
         return tuple(found)
     finally:
         owners.leave(mine)
