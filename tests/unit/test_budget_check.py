@@ -18,7 +18,7 @@ from market_data_pipeline.pacing import Limiter
 from market_data_pipeline.testing import simulate
 
 IBKR = (
-    Gcra(name="messages", limit=45, burst=45, counts="calls"),
+    Window(name="messages", limit=45, period_ns=SECOND_NS, counts="calls"),
     Window(name="history", limit=60, period_ns=600 * SECOND_NS, operations="history"),
     Window(name="history.contract", limit=5, period_ns=2 * SECOND_NS, operations="history", per="contract"),
     MinGap(name="history.same", gap_ns=15 * SECOND_NS, operations="history", per="request"),
@@ -144,8 +144,9 @@ def test_the_long_run_rate_of_each_operation_and_the_rule_that_sets_it():
 
 
 def test_rules_in_words():
-    assert [described(rule) for rule in IBKR] == [
-        "45 in 1 s, 45 at once, each call as one",
+    assert [described(rule) for rule in (Gcra(name="even", limit=45, burst=5), *IBKR)] == [
+        "45 in 1 s, 5 at once",
+        "45 in 1 s, each call as one",
         "60 in 600 s, of history",
         "5 in 2 s, of history, per contract",
         "15 s apart, of history, per request",
