@@ -81,6 +81,10 @@ def test_info_shows_what_a_plugin_offers_and_its_settings(mdp):
     assert "  seed  " in printed
 
 
+def test_info_parts_the_longest_name_of_a_setting_from_its_description(mdp):
+    assert "  fault_late_flagged Those that come late" in mdp("info", "synthetic")
+
+
 def test_info_of_a_built_in_component_shows_its_settings_in_the_order_of_the_argument(mdp):
     info = json.loads(mdp("info", "bars", "--json"))
     assert info["plugin"] is None
@@ -208,7 +212,7 @@ def test_info_shows_a_budget_and_its_long_run_rate(mdp, installed, write, offeri
     )
     installed(write("paced", code))
     printed = mdp("info", "paced")
-    assert "  rule history      60 in 600 s, of history, per contract" in printed
+    assert "  rule history       60 in 600 s, of history, per contract" in printed
     assert "  in the long run 0.1 a second, by rule history: history, per contract" in printed
     (offer,) = json.loads(mdp("info", "paced", "--json"))["offers"]
     assert offer["budget"]["rules"] == {"history": "60 in 600 s, of history, per contract"}

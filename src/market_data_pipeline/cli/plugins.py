@@ -210,9 +210,9 @@ def _print(record: PluginRecord | None, described: Sequence[dict[str, Any]]) -> 
             click.echo(f"  {spec['error']}")
         for setting in spec.get("settings", ()):
             default = "required" if setting["required"] else f"default {setting['default']}"
-            click.echo(f"  {setting['name']:<18}{setting['description']} ({default})")
+            click.echo(f"  {setting['name']:<18} {setting['description']} ({default})")
         for name, text in spec.get("budget", {}).get("rules", {}).items():
-            click.echo(f"  rule {name:<13}{text}")
+            click.echo(f"  rule {name:<13} {text}")
         for rate in spec.get("budget", {}).get("long_run", ()):
             of = f"{rate['operation'] or 'all other calls'}{''.join(f', per {key}' for key in rate['per'])}"
             click.echo(f"  in the long run {rate['per_sec']:.3g} a second, by rule {rate['rule']}: {of}")
