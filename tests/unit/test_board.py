@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 
 import anyio
 import pytest
@@ -86,6 +87,16 @@ def test_an_order_is_done_within_a_second_once_and_with_its_reason(office, caplo
     office(test)
     assert caplog.text.count("an operator's order to open the breaker of acme/3f2a/history is done") == 1
     assert "the vendor is down" in caplog.text
+
+
+def test_the_log_says_for_how_many_seconds_an_order_holds(office, caplog):
+    async def test(office):
+        assert office.breaker.state == "closed"
+        office.order("open", lasting=7200)
+        await anyio.sleep(1)
+
+    office(test)
+    assert re.search(r"is done, for (7200|7199) s: the vendor is down", caplog.text)
 
 
 def test_a_breaker_that_is_made_later_comes_up_as_ordered(office):

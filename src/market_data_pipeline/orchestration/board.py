@@ -151,7 +151,7 @@ class Board:
             order.action,
             account.name,
             breaker.operation,
-            "" if left is None else f", for {left / 1e9:.3g} s",
+            "" if left is None else f", for {left / 1e9:.0f} s",
             order.reason,
         )
 
