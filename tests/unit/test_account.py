@@ -227,6 +227,24 @@ def test_of_overlapping_cooldowns_the_later_end_counts_and_requests_that_went_ou
     assert simulate(main) == (60, 10)  # the second refusal in a row, not the sixth
 
 
+def test_a_cooldown_is_logged_once_for_requests_that_went_out_together(caplog):
+    """RC-10: who reads the log learns why nothing goes out."""
+
+    async def main(loop):
+        vendor = account(loop)
+        for _ in range(2):
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(3):
+                    tasks.create_task(fail(vendor, RateLimited("429 Too Many"), seconds=1))
+            await asyncio.sleep(100)
+
+    simulate(main)
+    assert caplog.messages == [
+        f"acme/history rests for {seconds} s at least, since the vendor refused a call for its rate: 429 Too Many"
+        for seconds in ("5.0", "10.0")
+    ]
+
+
 def test_a_success_of_an_earlier_call_does_not_end_a_row_of_refusals():
     async def main(loop):
         vendor = account(loop)

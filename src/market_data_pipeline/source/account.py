@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -24,6 +25,8 @@ MAX_OPERATIONS: Final = 256
 
 COOLDOWN_JITTER: Final = 0.1
 """By which share a cooldown is made longer at random, so that not all come back at once."""
+
+_log = logging.getLogger("market_data_pipeline.source")
 
 
 @attrs.frozen(kw_only=True)
@@ -223,10 +226,20 @@ class VendorAccount:
         if error is None:
             refusals.succeeded(grant.at)
         elif refused := rate_limited(error):
+            news = refusals.last < grant.at
             asked_ns = round(1e9 * (refused.retry_after or 0))
             own_ns = self.policy.cooldown_ns << refusals.refused(grant.at)
             length = min(asked_ns or own_ns, MAX_COOLDOWN_NS)
-            self.limiter.refused(grant, cooldown_ns=round(length * (1 + COOLDOWN_JITTER * self._chance.random())))
+            cooldown_ns = round(length * (1 + COOLDOWN_JITTER * self._chance.random()))
+            self.limiter.refused(grant, cooldown_ns=cooldown_ns)
+            if news:
+                _log.warning(
+                    "%s/%s rests for %.1f s at least, since the vendor refused a call for its rate: %s",
+                    self.name,
+                    operation,
+                    cooldown_ns / 1e9,
+                    refused,
+                )
 
 
 @attrs.define
