@@ -49,10 +49,13 @@ def rules_of(
                 f"the plugin declares no such rule, so say its kind: {', '.join(RULES)}", where=where
             )
         base = attrs.asdict(old) if old is not None and old.kind == kind else {"name": name}
-        try:
-            by_name[name] = RULES[kind](**{**base, **values})
-        except TypeError as error:
-            raise ConfigurationError(f"this is no rule of kind {kind}: {error}", where=where) from None
+        given = {**base, **values}
+        known = attrs.fields_dict(RULES[kind])
+        if lacking := [each for each, field in known.items() if field.default is attrs.NOTHING and each not in given]:
+            raise ConfigurationError(f"a rule of kind {kind} needs {_as_set(lacking)}", where=where)
+        if strange := [each for each in given if each not in known]:
+            raise ConfigurationError(f"a rule of kind {kind} has no {_as_set(strange)}", where=where)
+        by_name[name] = RULES[kind](**given)
     return tuple(by_name.values())
 
 
@@ -77,6 +80,12 @@ def breaker_of(
         return BreakerPolicy(**_in_ns(values))
     except ConfigurationError as error:
         raise ConfigurationError(str(error), where=where) from None
+
+
+def _as_set(names: Sequence[str]) -> str:
+    """Return fields of a rule by the names of their settings."""
+    written = {field: setting for setting, field in TIMES.items()}
+    return " and ".join(written.get(name, name) for name in names)
 
 
 def _in_ns(values: Mapping[str, Any]) -> dict[str, Any]:
