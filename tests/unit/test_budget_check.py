@@ -160,6 +160,7 @@ def test_rules_in_words():
     [
         (lambda: minute(0), "rule 'minute': limit must be a whole number above 0, not 0"),
         (lambda: MinGap(name="gap", gap_ns=1.5), "rule 'gap': gap_ns must be a whole number above 0, not 1.5"),
+        (lambda: minute(1, counts="bytes"), "rule 'minute': counts must be 'cost' or 'calls', not 'bytes'"),
         (lambda: minute(1, per=[""]), "rule 'minute': per must be names"),
         (lambda: minute(1, operations=[7]), "rule 'minute': operations must be names"),
     ],

@@ -22,6 +22,11 @@ def _positive(rule: Rule, field: attrs.Attribute[Any], value: Any) -> None:
         )
 
 
+def _countable(rule: Rule, _field: attrs.Attribute[Any], value: Any) -> None:
+    if value not in ("cost", "calls"):
+        raise ConfigurationError(f"counts must be 'cost' or 'calls', not {value!r}", where=f"rule {rule.name!r}")
+
+
 def _words(rule: Rule, field: attrs.Attribute[Any], value: Any) -> None:
     if value is not None and not all(isinstance(word, str) and word for word in value):
         raise ConfigurationError(f"{field.name} must be names, not {value!r}", where=f"rule {rule.name!r}")
@@ -64,7 +69,7 @@ class Window(Rule):
     kind: ClassVar[RuleKind] = "window"
     limit: int = attrs.field(validator=_positive)
     period_ns: int = attrs.field(validator=_positive)
-    counts: Literal["cost", "calls"] = attrs.field(default="cost", validator=attrs.validators.in_(("cost", "calls")))
+    counts: Literal["cost", "calls"] = attrs.field(default="cost", validator=_countable)
     """What is counted: each call's cost, or each call as one."""
 
 
@@ -79,7 +84,7 @@ class Gcra(Rule):
     limit: int = attrs.field(validator=_positive)
     period_ns: int = attrs.field(default=SECOND_NS, validator=_positive)
     burst: int = attrs.field(default=1, validator=_positive)
-    counts: Literal["cost", "calls"] = attrs.field(default="cost", validator=attrs.validators.in_(("cost", "calls")))
+    counts: Literal["cost", "calls"] = attrs.field(default="cost", validator=_countable)
     """What is counted: each call's cost, or each call as one."""
 
 
