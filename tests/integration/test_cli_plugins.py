@@ -208,11 +208,15 @@ def test_doctor_finds_a_factory_that_does_not_import(mdp, installed, write):
 def test_info_shows_a_budget_and_its_long_run_rate(mdp, installed, write, offering):
     budget = "[Window(name='history', limit=60, period_ns=600 * SECOND_NS, operations='history', per='contract')]"
     code = "from market_data_pipeline.contracts import SECOND_NS, Window\n" + offering(
-        "paced", more=f"capabilities=Capabilities(), budget={budget}"
+        "paced", more=f"capabilities=Capabilities(held={{'lines': 100}}), budget={budget}"
     )
     installed(write("paced", code))
     printed = mdp("info", "paced")
     assert "  rule history       60 in 600 s, of history, per contract" in printed
+    assert "  rule lines         100 at a time, of leases alone" in printed
     assert "  in the long run 0.1 a second, by rule history: history, per contract" in printed
     (offer,) = json.loads(mdp("info", "paced", "--json"))["offers"]
-    assert offer["budget"]["rules"] == {"history": "60 in 600 s, of history, per contract"}
+    assert offer["budget"]["rules"] == {
+        "history": "60 in 600 s, of history, per contract",
+        "lines": "100 at a time, of leases alone",
+    }

@@ -161,12 +161,14 @@ def _table(records: Sequence[PluginRecord]) -> None:
 
 
 def _describe(spec: AnySpec) -> dict[str, Any]:
+    from market_data_pipeline.plugins import ProviderSpec, SourceSpec
+    from market_data_pipeline.plugins.budget import budget_of
+
     described: dict[str, Any] = {"kind": spec.kind, "name": spec.name, "plugin": spec.plugin, "summary": spec.summary}
-    capabilities = getattr(spec, "capabilities", None)
-    if capabilities is not None:
-        described["kinds"] = sorted(capabilities.kinds)
-    if budget := getattr(spec, "budget", ()):
-        described["budget"] = _budget(budget)
+    if isinstance(spec, ProviderSpec | SourceSpec):
+        described["kinds"] = sorted(spec.capabilities.kinds)
+        if budget := budget_of(spec):
+            described["budget"] = _budget(budget)
     try:
         model = spec.resolve_settings()
     except PluginError as error:
