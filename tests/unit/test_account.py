@@ -384,7 +384,7 @@ def test_what_is_held_is_refused_at_once_waited_for_with_a_deadline_and_free_whe
         times = []
         with anyio.move_on_after(10):
             async with vendor.lease("lines", 2):
-                with pytest.raises(CapacityExceeded, match="raise the limit of the rule 'lines'"):
+                with pytest.raises(CapacityExceeded, match="acme: 1 more of lines are not free; release some"):
                     async with vendor.lease("lines"):
                         pass
                 with pytest.raises(DeadlineExceeded):

@@ -166,8 +166,8 @@ class VendorAccount:
                 grant = await self.limiter.lease(resource, n, tenant=tenant.get(), deadline=deadline)
         except BudgetExhausted as error:
             raise CapacityExceeded(
-                f"{self.name}: all {resource} are in use; release some, use another provider, or raise the limit of the"
-                f" rule {error.rule!r} if the vendor allows more",
+                f"{self.name}: {n} more of {resource} are not free; release some, use another provider, or raise the"
+                f" limit of the rule {error.rule!r} if the vendor allows more",
                 source=self.provider,
             ) from error
         try:

@@ -130,7 +130,9 @@ class FakeServices:
             CapacityExceeded: There is not so much left.
         """
         if self.held[resource] + n > self._limits.get(resource, self.held[resource] + n):
-            raise CapacityExceeded(f"all {resource} are in use: {self.held[resource]} of {self._limits[resource]}")
+            raise CapacityExceeded(
+                f"{n} more of {resource} are not free: {self.held[resource]} of {self._limits[resource]} are in use"
+            )
         self.held[resource] += n
         try:
             yield
