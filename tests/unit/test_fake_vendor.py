@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
-from market_data_pipeline.errors import AuthenticationFailed, CapacityExceeded, RateLimited
+from market_data_pipeline.errors import AuthenticationFailed, CapacityExceeded, ConfigurationError, RateLimited
 from market_data_pipeline.testing import FakeVendor, simulate
 
 MINUTE = Window(name="minute", limit=60, period_ns=60 * SECOND_NS)
@@ -127,6 +127,19 @@ def test_what_is_held_is_limited_until_it_is_given_back():
             pass
 
     assert visit(program, LINES).violations == {"lines": 1}
+
+
+def test_what_its_rules_do_not_know_is_an_error_of_the_test_and_says_which():
+    async def program(vendor, _):
+        with (
+            pytest.raises(ConfigurationError, match="no rule of the vendor limits 'line': did you mean 'lines'"),
+            vendor.hold("line"),
+        ):
+            pass
+        with pytest.raises(ConfigurationError, match="rule 'contract': the call must say its contract in keys"):
+            await vendor.call("history")
+
+    assert not visit(program, LINES, CONTRACT).violations
 
 
 def test_a_cancelled_call_is_no_longer_open():

@@ -16,7 +16,14 @@ import attrs
 
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule, Concurrency, Gcra, MinGap, Window
-from market_data_pipeline.errors import AuthenticationFailed, CapacityExceeded, RateLimited, SourceError
+from market_data_pipeline.errors import (
+    AuthenticationFailed,
+    CapacityExceeded,
+    ConfigurationError,
+    RateLimited,
+    SourceError,
+    nearest,
+)
 
 NO_KEYS: Final[Mapping[str, str]] = {}
 
@@ -101,6 +108,7 @@ class FakeVendor:
         Raises:
             RateLimited: It broke a rule, or it is one of those that are refused for no reason, or there is a ban.
             AuthenticationFailed: There is a ban for ever.
+            ConfigurationError: A rule counts by a key that is not among `keys`.
         """
         await self._sleep(self._latency_sec)
         arrival, refusal = self._arrive(operation, cost, dict(keys))
@@ -128,8 +136,12 @@ class FakeVendor:
 
         Raises:
             CapacityExceeded: There is not as much.
+            ConfigurationError: No rule limits it.
         """
-        (limit,) = (rule.limit for rule in self._rules if isinstance(rule, Concurrency) and rule.name == resource)
+        limits = {rule.name: rule.limit for rule in self._rules if isinstance(rule, Concurrency)}
+        if resource not in limits:
+            raise ConfigurationError(f"no rule of the vendor limits {resource!r}: {nearest(resource, limits)}")
+        limit = limits[resource]
         place = (resource,)
         if self._open[place] + many > limit:
             self._strike((resource,))
@@ -214,6 +226,8 @@ class FakeVendor:
 
 
 def _place(rule: AnyRule, keys: Mapping[str, str]) -> _Place:
+    if missing := [key for key in rule.per if key not in keys]:
+        raise ConfigurationError(f"the call must say its {', '.join(missing)} in keys", where=f"rule {rule.name!r}")
     return (rule.name, *(keys[key] for key in rule.per))
 
 
