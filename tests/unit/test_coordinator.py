@@ -391,7 +391,12 @@ def test_settings_say_where_what_was_used_is_kept(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "lines"),
-    [("opened", ["the breaker of acme/bars is opened: 5 failures in a row"]), ("rejected", [])],
+    [
+        ("opened", ["the breaker of acme/bars is opened: 5 failures in a row"]),
+        ("half_opened", ["the breaker of acme/bars is half open: 5 failures in a row"]),
+        ("forced", ["the breaker of acme/bars is forced open: 5 failures in a row"]),
+        ("rejected", []),
+    ],
 )
 def test_what_happens_to_a_breaker_is_logged_and_each_refused_call_is_not(caplog, kind, lines):
     log_breaker(

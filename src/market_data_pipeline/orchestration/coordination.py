@@ -23,10 +23,15 @@ STORE: Final = "state/budgets.sqlite"
 _log = logging.getLogger("market_data_pipeline.orchestration")
 
 
+STATES: Final = {"forced": "forced open", "half_opened": "half open"}
+"""What has happened to a breaker as an adjective, where the kind of the event is none."""
+
+
 def log_breaker(event: BreakerEvent) -> None:
     """Log what happens to a breaker; refused calls are too many for that."""
     if event.kind != "rejected":
-        _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, event.kind, event.reason)
+        state = STATES.get(event.kind, event.kind)
+        _log.warning("the breaker of %s/%s is %s: %s", event.provider, event.operation, state, event.reason)
 
 
 def coordinator_of(
