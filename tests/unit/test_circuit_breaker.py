@@ -114,7 +114,7 @@ def test_an_operator_can_hold_it_open_and_says_why(make, clock):
     clock.advance(1e6)
     error = refused(breaker)
     assert (error.retry_after, breaker.state, breaker.retry_after_ns) == (None, "forced_open", None)
-    assert "forced open: the vendor moves house; clear it" in str(error)
+    assert "forced open: the vendor moves house; reset it" in str(error)
 
 
 def test_what_an_operator_holds_open_until_a_time_is_probed_from_then_on(make, clock):
@@ -839,7 +839,7 @@ def test_credentials_that_are_refused_are_tried_once(make, clock, probing):
     clock.advance(1e9)
     error = refused(breaker)
     assert error.retry_after is None
-    assert "forced open: AuthenticationFailed: no such key; clear it when that is corrected" in str(error)
+    assert "forced open: AuthenticationFailed: no such key; reset it when that is corrected" in str(error)
     breaker.clear("new credentials")
     assert (breaker.state, breaker.status().reason) == ("closed", "new credentials")
     succeed(breaker)

@@ -278,7 +278,7 @@ class CircuitBreaker:
         self._tell()
         what = "/".join(filter(None, (self.provider, self.operation))) or "this"
         how = "half open, and all its probes are out" if state == HALF_OPEN else NAMES[state].replace("_", " ")
-        when = "clear it when that is corrected" if left is None else f"try again in {left / SECOND_NS:.3g} s"
+        when = "reset it when that is corrected" if left is None else f"try again in {left / SECOND_NS:.3g} s"
         return CircuitBreakerOpen(
             f"{what} is not called, since its circuit breaker is {how}: {self._reason}; "
             f"{when}, or use another source; `mdp breakers` shows more",
