@@ -142,7 +142,7 @@ def test_settings_change_add_and_take_away_rules():
         Gcra(name="minute", limit=2, burst=3),
     )
     more = {
-        "gap": {"kind": "min_gap", "gap_sec": 0.5, "per": ["contract"]},
+        "gap": {"kind": "min_gap", "gap_sec": 0.5, "per": "contract"},
         "open": {"kind": "concurrency", "limit": 4},
     }
     assert rules(**providers(rules=more)) == (

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from market_data_pipeline.settings.section import Filled, Positive, Seconds, Section, Share
+from market_data_pipeline.settings.section import Filled, OneOrSeveral, Positive, Seconds, Section, Share
 
 RuleKind = Literal["window", "gcra", "concurrency", "min_gap"]
 
@@ -35,8 +35,12 @@ class RuleSettings(Section):
     period_sec: Seconds | None = Field(default=None, description="Of a window or an even rate: its length.")
     burst: Positive | None = Field(default=None, description="Of an even rate: how many at once after a pause.")
     gap_sec: Seconds | None = Field(default=None, description="Of a least gap: its length.")
-    operations: tuple[str, ...] | None = Field(default=None, description="Which operations it counts; left out: all.")
-    per: tuple[str, ...] | None = Field(default=None, description="The keys by which it counts apart.")
+    operations: Annotated[tuple[str, ...] | None, OneOrSeveral] = Field(
+        default=None, description="Which operations it counts; left out: all."
+    )
+    per: Annotated[tuple[str, ...] | None, OneOrSeveral] = Field(
+        default=None, description="The keys by which it counts apart."
+    )
     counts: Literal["cost", "calls"] | None = Field(default=None, description="Whether it counts cost or calls.")
 
 

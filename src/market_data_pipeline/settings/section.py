@@ -19,6 +19,9 @@ def _filled(value: object) -> object:
 Filled: Final = BeforeValidator(_filled)
 """A section of which the file gives the name alone is one that says nothing."""
 
+OneOrSeveral: Final = BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)
+"""A list of which the file gives one text is that alone."""
+
 
 class Section(BaseModel):
     """A part of the tree."""
