@@ -205,6 +205,25 @@ def test_what_a_vendor_asks_for_is_capped_at_15_minutes_and_jitter_only_lengthen
     assert 10 <= min(lengths) < max(lengths) <= 11
 
 
+@pytest.mark.parametrize(
+    ("asked", "rest"),
+    [(float("inf"), 900), (1e300, 900), (float("nan"), 5), (-30, 5), (0, 5), ("30", 5)],
+    ids=repr,
+)
+def test_a_vendor_that_asks_for_what_is_no_time_leaves_nothing_held(asked, rest):
+    """RC-10, CB-8: it rests for the longest time or for its own, and the call gets the vendor's error."""
+
+    async def main(loop):
+        vendor = account(loop, Concurrency(name="open", limit=1))
+        await fail(vendor, RateLimited("slow down", retry_after=asked))
+        rested = rests(vendor)
+        vendor.limiter.warm(scope="history")
+        await ask(vendor)
+        return rested, vendor.breaker("history").status().in_flight
+
+    assert simulate(main) == (rest, 0)
+
+
 def test_of_overlapping_cooldowns_the_later_end_counts_and_requests_that_went_out_together_are_one_refusal():
     """RC-10."""
 

@@ -432,6 +432,42 @@ def test_an_error_brings_along_what_the_provider_asks_for(make, clock):
     assert refused(breaker).retry_after == 90.5
 
 
+class Foreign(Exception):
+    """An error of a vendor's own library."""
+
+    def __init__(self, retry_after=None, text=""):
+        self.retry_after, self.text = retry_after, text
+
+    def __str__(self):
+        return self.text or {}[self.text]
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [(float("inf"), 366 * 86_400), (1e300, 366 * 86_400), (float("nan"), 5), (-9, 5), ("90", 5), ([9], 5)],
+    ids=repr,
+)
+def test_a_foreign_error_may_ask_for_what_is_no_time(make, asked, wait):
+    """CB-5, CB-8: its permit goes back, and what was raised gets through."""
+    breaker = make(attrs.evolve(FIXED, threshold=1))
+    with pytest.raises(Foreign), breaker.guard():
+        raise Foreign(asked, "busy")
+    assert refused(breaker).retry_after == wait
+
+
+def test_an_error_that_has_no_text_or_too_much_of_it_is_reported(make):
+    """CB-8."""
+    breaker = make()
+    with pytest.raises(Foreign), breaker.guard():
+        raise Foreign
+    assert breaker.status().failed == 1
+    assert breaker.status().in_flight == 0
+    breaker = make(attrs.evolve(FIXED, threshold=1))
+    with pytest.raises(Foreign), breaker.guard():
+        raise Foreign(text=1_000_000 * "x")
+    assert len(breaker.status().reason) < 600
+
+
 def test_the_wait_begins_anew_after_it_was_closed(make, clock):
     """CB-5."""
     breaker = half_open(make, clock)

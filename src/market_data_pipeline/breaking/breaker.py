@@ -26,7 +26,7 @@ from market_data_pipeline.breaking.events import BreakerEvent, BreakerEvents
 from market_data_pipeline.breaking.permit import Outcome, Permit
 from market_data_pipeline.breaking.policy import BreakerPolicy
 from market_data_pipeline.breaking.status import BreakerState, BreakerStatus
-from market_data_pipeline.breaking.votes import Classify, Verdict, classify, worst
+from market_data_pipeline.breaking.votes import Classify, Verdict, asked_for_ns, classify, told, worst
 from market_data_pipeline.clock import SystemClock
 from market_data_pipeline.contracts import SECOND_NS, Clock
 from market_data_pipeline.errors import CircuitBreakerOpen, ConfigurationError
@@ -239,9 +239,10 @@ class CircuitBreaker:
         """Take back the permit of a call that raised something; `Permit.release` calls this."""
         verdict, cause = worst(error, self._verdict)
         outcome: Outcome = verdict if verdict != "cooldown" else "ignored"
-        asked = getattr(cause, "retry_after", None) or 0
-        reason = f"{type(cause).__name__}: {cause}"
-        self.report(permit, "cancelled" if cause is None else outcome, reason, int(asked * SECOND_NS), None)
+        if cause is None:
+            self.report(permit, "cancelled", "", 0, None)
+        else:
+            self.report(permit, outcome, told(cause), asked_for_ns(cause), None)
 
     def _verdict(self, error: Exception) -> Verdict:
         try:

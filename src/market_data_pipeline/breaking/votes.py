@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
+from market_data_pipeline.contracts import SECOND_NS
 from market_data_pipeline.errors import (
     AuthenticationFailed,
     CompetingSession,
@@ -23,6 +24,11 @@ Classify: TypeAlias = Callable[[Exception], Verdict]
 
 RANK: Final[tuple[Verdict, ...]] = ("ignored", "cooldown", "failure", "forced")
 """From the lightest to the gravest."""
+
+LONGEST_SEC: Final = 366 * 86_400
+"""A vendor that asks for more than that asks for ever."""
+MOST_TEXT: Final = 500
+"""How many characters of an error's text are kept."""
 
 OPENING: Final = (RetryableError, CompetingSession, SourceBug, PluginContractError)
 
@@ -56,3 +62,20 @@ def worst(error: BaseException, judge: Classify) -> tuple[Verdict, Exception | N
         verdicts = [worst(each, judge) for each in error.exceptions]
         return max(verdicts, key=lambda verdict: (verdict[1] is not None, RANK.index(verdict[0])))
     return (judge(error), error) if isinstance(error, Exception) else ("ignored", None)
+
+
+def asked_for_ns(error: BaseException | None) -> int:
+    """Return how long the vendor wants to be left alone, ns; 0: an error does not say, or says no number above 0."""
+    asked = getattr(error, "retry_after", None)
+    if not isinstance(asked, int | float) or not asked > 0:
+        return 0
+    return round(min(asked, LONGEST_SEC) * SECOND_NS)
+
+
+def told(error: BaseException) -> str:
+    """Return the kind and the text of an error, as far as it has one and that is not too long."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 (foreign code, and the call has to be reported)
+        text = "it cannot say what happened"
+    return f"{type(error).__name__}: {text[:MOST_TEXT]}"

@@ -11,6 +11,7 @@ from typing import Final
 import attrs
 
 from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy, BreakerStatus, CircuitBreaker
+from market_data_pipeline.breaking.votes import asked_for_ns
 from market_data_pipeline.contracts import Clock
 from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule
 from market_data_pipeline.errors import BudgetExhausted, CapacityExceeded, PluginContractError, RateLimited
@@ -149,10 +150,12 @@ class VendorAccount:
                 error = raised
                 raise
             finally:
-                self._note(operation, grant, error)
-                if permit:
-                    permit.release(error)
-                grant.release()
+                try:
+                    self._note(operation, grant, error)
+                    if permit:
+                        permit.release(error)
+                finally:
+                    grant.release()
 
     @asynccontextmanager
     async def lease(self, resource: str, n: int = 1, *, deadline: int | None = None) -> AsyncIterator[None]:
@@ -227,9 +230,8 @@ class VendorAccount:
             refusals.succeeded(grant.at)
         elif refused := rate_limited(error):
             news = refusals.last < grant.at
-            asked_ns = round(1e9 * (refused.retry_after or 0))
             own_ns = self.policy.cooldown_ns << refusals.refused(grant.at)
-            length = min(asked_ns or own_ns, MAX_COOLDOWN_NS)
+            length = min(asked_for_ns(refused) or own_ns, MAX_COOLDOWN_NS)
             cooldown_ns = round(length * (1 + COOLDOWN_JITTER * self._chance.random()))
             self.limiter.refused(grant, cooldown_ns=cooldown_ns)
             if news:
@@ -268,4 +270,4 @@ def rate_limited(error: BaseException) -> RateLimited | None:
     if not isinstance(error, BaseExceptionGroup):
         return None
     found = [refused for each in error.exceptions if (refused := rate_limited(each))]
-    return max(found, key=lambda refused: refused.retry_after or 0, default=None)
+    return max(found, key=asked_for_ns, default=None)
