@@ -503,6 +503,21 @@ def test_a_lease_is_held_until_it_is_released():
     assert run(program, LINES) == 20
 
 
+def test_a_lease_does_not_stand_behind_calls_of_an_operation_of_its_name():
+    """RC-7: they take from other meters."""
+
+    async def main(limiter, loop):
+        await limiter.acquire("lines")
+        waiting = asyncio.create_task(limiter.acquire("lines"))
+        await turn()
+        await limiter.lease("lines")
+        assert not waiting.done()
+        await waiting
+        return loop.time()
+
+    assert run(main, Window(name="one", limit=1, period_ns=10 * SECOND_NS), LINES) == pytest.approx(10)
+
+
 def test_a_lease_is_not_refused_for_its_rate():
     async def program(limiter, loop):
         limiter.refused(await limiter.lease("lines"), cooldown_ns=SECOND_NS)

@@ -156,10 +156,10 @@ class Dispatcher:
             waited = (self._clock.monotonic_ns() - waiter.since) / 1e9
             waiter.answer.set_exception(
                 DeadlineExceeded(
-                    f"{self._account}: {waiter.lane} is not called: it waited {waited:.3g} s, up to its deadline;"
+                    f"{self._account}: {waiter.operation} is not called: it waited {waited:.3g} s, up to its deadline;"
                     " `mdp budgets explain` shows who waits",
                     account=self._account,
-                    operation=waiter.lane,
+                    operation=waiter.operation,
                 )
             )
 

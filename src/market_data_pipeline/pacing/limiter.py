@@ -213,7 +213,7 @@ class Limiter:
         for waiter in list(self._dispatcher):
             waiter.claims.clear()
             try:
-                waiter.slots = self._routes.again(waiter.slots, waiter.lane, waiter.cost, waiter.keys)
+                waiter.slots = self._routes.again(waiter.slots, waiter.operation, waiter.cost, waiter.keys)
             except ConfigurationError as error:
                 self._dispatcher.leave(waiter)
                 if not waiter.answer.done():
@@ -270,7 +270,7 @@ class Limiter:
     def _waiter(
         self,
         slots: tuple[Slot, ...],
-        lane: str,
+        operation: str,
         keys: Mapping[str, str],
         *,
         cost: int,
@@ -288,19 +288,20 @@ class Limiter:
         now = self._clock.monotonic_ns()
         if self.waiting >= self._max_waiters:
             raise Overloaded(
-                f"{self.account}: {lane} is not called: {self.waiting} calls wait already; see `mdp budgets explain`",
+                f"{self.account}: {operation} is not called: {self.waiting} calls wait already;"
+                " see `mdp budgets explain`",
                 account=self.account,
-                operation=lane,
+                operation=operation,
             )
         if deadline is not None and deadline < now:
             raise DeadlineExceeded(
-                f"{self.account}: {lane} is not called: its deadline was {(now - deadline) / 1e9:.3g} s ago",
+                f"{self.account}: {operation} is not called: its deadline was {(now - deadline) / 1e9:.3g} s ago",
                 account=self.account,
-                operation=lane,
+                operation=operation,
             )
         return Waiter(
             slots=slots,
-            lane=lane,
+            operation=operation,
             keys=keys,
             cost=cost,
             tenant=tenant,

@@ -30,7 +30,6 @@ class Waiting(Protocol):
     priority: int
     """0 to 9; each step doubles the share among the tenant's own."""
     cost: int
-    lane: str
     seq: int
     """The order of arrival."""
     place: Place
@@ -39,6 +38,11 @@ class Waiting(Protocol):
     """Where its line comes next if it is the last that is asked for."""
     cell: Any
     """Its place in line; the queue's own."""
+
+    @property
+    def lane(self) -> str:
+        """Those of one lane take from the same meters."""
+        ...
 
 
 W = TypeVar("W", bound=Waiting)

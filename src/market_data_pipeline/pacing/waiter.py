@@ -34,8 +34,8 @@ class Waits:
 class Waiter(Ask, eq=False, kw_only=True):
     """A call that waits."""
 
-    lane: str
-    """The operation: its calls take from the same meters, save those that count by key."""
+    operation: str
+    """Of a lease: what is leased."""
     keys: Mapping[str, str]
     cost: int
     tenant: str
@@ -55,6 +55,11 @@ class Waiter(Ask, eq=False, kw_only=True):
     """How often that became another one."""
     verdict: Verdict = BEHIND
 
+    @property
+    def lane(self) -> str:
+        """The meter that only calls of its operation, or leases of the same, take from."""
+        return self.slots[-1].key
+
     def refusal(self, account: str, now: int) -> PacingError | None:
         """Return why it need wait no longer after its verdict; None: it waits on."""
         verdict = self.verdict
@@ -70,9 +75,9 @@ class Waiter(Ask, eq=False, kw_only=True):
         if self.patient and self.deadline is not None:
             text, error = f"it would wait for {why}, and has {(self.deadline - now) / 1e9:.3g} s", DeadlineExceeded
         return error(
-            f"{account}: {self.lane} is not called: {text}; `mdp budgets explain` shows who waits",
+            f"{account}: {self.operation} is not called: {text}; `mdp budgets explain` shows who waits",
             account=account,
-            operation=self.lane,
+            operation=self.operation,
             rule=rule,
             retry_after=after,
         )
@@ -82,7 +87,7 @@ class Waiter(Ask, eq=False, kw_only=True):
         slot, until = self.verdict.slot, self.verdict.until
         return Waits(
             account=account,
-            operation=self.lane,
+            operation=self.operation,
             keys=dict(self.keys),
             cost=self.cost,
             tenant=self.tenant,
