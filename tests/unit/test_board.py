@@ -160,6 +160,22 @@ def test_a_reset_closes_and_concerns_neither_new_breakers_nor_what_came_before_i
     assert caplog.text.count("is done") == 1
 
 
+def test_a_reset_is_done_though_the_wall_clock_was_set_back(office):
+    """G-1, CB-1, RC-10: an order is later than those before it, whatever the clock says."""
+
+    async def test(office):
+        office.breaker.force_open("bad credentials")
+        office.account.limiter.cool(60 * SECOND_NS)
+        office.loop.jump(-3_600 * SECOND_NS)
+        office.order("reset")
+        office.order("warm", "acme")
+        await anyio.sleep(1)
+        assert office.breaker.state == "closed"
+        assert office.account.limiter.cooldown_ns() == 0
+
+    office(test)
+
+
 @pytest.mark.parametrize(("target", "left"), [("acme/history", (0, 60)), ("acme", (0, 0)), ("other", (60, 60))])
 def test_a_reset_of_a_budget_ends_the_cooldowns_that_it_names(office, target, left):
     async def test(office):
@@ -319,6 +335,23 @@ def test_a_file_that_somebody_deletes_is_there_again_within_a_second(office, tmp
         file.unlink()
         await anyio.sleep(1)
         assert office.shown().pid == os.getpid()
+
+    office(test)
+
+
+def test_a_message_or_a_key_with_half_a_character_is_shown(office):
+    """CB-13: what a vendor says stops nobody."""
+
+    async def test(office):
+        office.breaker.force_open("they said \ud83d")
+        keys = {"contract": "\ud83d"}
+        await office.account.limiter.acquire("bars", keys=keys)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: office.account.limiter.acquire("bars", keys=keys))
+            await anyio.sleep(1)
+            tasks.cancel_scope.cancel()
+        (shown,) = office.shown().accounts
+        assert shown.breakers[0].status.reason == r"they said \ud83d"
 
     office(test)
 

@@ -73,13 +73,17 @@ class Board:
         self._troubles: set[str] = set()
         self._ahead: int | None = None  # wall time minus monotonic time
         self._since = 0
+        self._before = 0  # the time of the newest order that was there when it opened
         self._ended = anyio.Event()
         coordinator.on_new_breaker = self._begin
 
     async def open(self) -> None:
         """Take the orders that are in force: from here on breakers come up as these say."""
-        self._since = self._last = self._clock.time_ns()
-        await self._take()
+        self._since = self._before = self._last = self._clock.time_ns()
+        if (orders := await self._files(self._inbox.read)) is not None:
+            # Not the wall clock: if that is set back, orders to come are later than these, and earlier than it was.
+            self._before = self._last = max((order.at for order in orders), default=0)
+            self._heed(orders)
 
     async def run(self) -> None:
         """Show and obey, until `end` or a cancellation; what goes wrong is logged."""
@@ -117,9 +121,10 @@ class Board:
 
     async def _take(self) -> None:
         """Read the orders, and do what was not done."""
-        orders = await self._files(self._inbox.read)
-        if orders is None:
-            return
+        if (orders := await self._files(self._inbox.read)) is not None:
+            self._heed(orders)
+
+    def _heed(self, orders: tuple[Order, ...]) -> None:
         self._orders = orders
         for account in self._coordinator.accounts():
             for breaker in account.breakers():
@@ -135,7 +140,7 @@ class Board:
         if order is None or self._done.get(breaker) == order.at:
             return
         self._done[breaker] = order.at
-        if order.action == "reset" and (new or order.at <= self._since):
+        if order.action == "reset" and (new or order.at <= self._before):
             return  # there is nothing to reset
         left = None if order.until is None else order.until - wall
         until = None if left is None else self._clock.monotonic_ns() + left

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import msgspec
@@ -121,7 +121,10 @@ class Presence:
         Raises:
             OSError: It cannot be written.
         """
-        data = msgspec.json.encode(process)
+        try:
+            data = msgspec.json.encode(process)
+        except UnicodeEncodeError:  # half a character, such as a vendor's message may have
+            data = msgspec.json.encode(_whole(msgspec.to_builtins(process)))
         if self._owners is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._owners, self._number = Owners.join(self._folder / LOCKS, os.getpid())
@@ -144,6 +147,19 @@ class Presence:
                 (self._folder / f"{self._number}.json").unlink(missing_ok=True)
             finally:
                 owners.leave(self._number)
+
+
+def _whole(value: Any) -> Any:
+    """Return plain data whose texts are made of whole characters."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_whole(name): _whole(each) for name, each in value.items()}
+        case [*items]:
+            return [_whole(each) for each in items]
+        case _:
+            return value
 
 
 def present(folder: Path, strange: dict[Path, str] | None = None) -> tuple[ShownProcess, ...]:
