@@ -77,7 +77,7 @@ def test_less_than_one_message_is_an_error_and_gives_nothing_back(many):
     async def program(loop):
         pacer = Pacer(Budget(1, 1), clock=loop)
         await pacer.allow()
-        with pytest.raises(ConfigurationError, match="costs at least 1"):
+        with pytest.raises(ConfigurationError, match="costs a whole number above 0"):
             await pacer.allow(many)
         await pacer.allow()
         return round(loop.time(), 3)

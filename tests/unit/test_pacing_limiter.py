@@ -781,12 +781,12 @@ def test_a_priority_is_0_to_9(priority):
         run(program)
 
 
-@pytest.mark.parametrize("many", [0, -1])
+@pytest.mark.parametrize("many", [0, -1, 1.5])
 def test_a_lease_is_of_at_least_one(many):
     async def program(limiter, loop):
         await limiter.lease("lines", many)
 
-    with pytest.raises(ConfigurationError, match=f"test, lines: a lease is of at least 1, not {many}"):
+    with pytest.raises(ConfigurationError, match=f"test, lines: a lease is of a whole number above 0, not {many}"):
         run(program, LINES)
 
 

@@ -47,6 +47,8 @@ def test_calls_with_the_same_keys_share_a_meter_and_others_do_not():
         ({"contract": "a|", "request": "b"}, {"contract": "a", "request": "|b"}),
         ({"contract": "a\\", "request": "b"}, {"contract": "a", "request": "\\b"}),
         ({"contract": "a\\|b", "request": ""}, {"contract": "a\\", "request": "b|"}),
+        ({"contract": "\ud83d", "request": ""}, {"contract": "\\ud83d", "request": ""}),
+        ({"contract": "\ud83d", "request": "é"}, {"contract": "\ude00", "request": "é"}),
     ],
 )
 def test_no_two_meters_have_one_name(others):
@@ -94,7 +96,9 @@ def test_a_rule_has_a_name_that_nothing_else_can_have_and_the_check_says_the_sam
 @pytest.mark.parametrize(
     ("cost", "keys", "why"),
     [
-        (0, KEYS, "costs at least 1, not 0"),
+        (0, KEYS, "costs a whole number above 0, not 0"),
+        (1.5, KEYS, "costs a whole number above 0, not 1.5"),
+        (float("nan"), KEYS, "costs a whole number above 0, not nan"),
         (11, KEYS, r"11 at once is more than it ever allows \(10\)"),
         (7, KEYS, r"7 at once is more than it ever allows \(6\)"),
         (1, {"contract": "AAPL"}, "must say its request in keys"),

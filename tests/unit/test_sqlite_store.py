@@ -107,6 +107,13 @@ def test_what_one_takes_the_other_has_not(store_of):
     assert granted == [True, True, False, False]
 
 
+def test_a_key_with_half_a_character_has_a_meter_too(store_of):
+    """RC-4: and the calls that are decided with it get their answers."""
+    per = Window(name="contract", limit=1, period_ns=DAY, per="contract")
+    asks = [Ask(slots_of(per, keys={"contract": contract})) for contract in ("\ud83d", "\ude00", "\ud83d")]
+    assert [verdict.at is not None for verdict in store_of().decide(0, asks)] == [True, True, False]
+
+
 def test_a_reboot_forgets_nothing_and_the_time_since_it_counts(store_of, machine):
     store = store_of()
     assert [take(store, slots_of(WINDOW)).at is None for _ in range(3)] == [False, False, True]

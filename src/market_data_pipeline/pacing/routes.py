@@ -52,8 +52,10 @@ class Routes:
         route = self._routes.get((operation, cost))
         if route is None:
             rules = [rule for rule in self.rules if rule.concerns(operation)]
-            if cost < 1:
-                raise ConfigurationError(f"a call costs at least 1, not {cost}", where=f"{self._account}, {operation}")
+            if type(cost) is not int or cost < 1:
+                raise ConfigurationError(
+                    f"a call costs a whole number above 0, not {cost!r}", where=f"{self._account}, {operation}"
+                )
             route = (
                 *(self._slot(rule, cost if counts_cost(rule) else 1, keys) for rule in rules),
                 self.scope(""),
@@ -71,8 +73,10 @@ class Routes:
         Raises:
             ConfigurationError: No rule limits such a resource, or it never allows as many, or they are none.
         """
-        if many < 1:
-            raise ConfigurationError(f"a lease is of at least 1, not {many}", where=f"{self._account}, {resource}")
+        if type(many) is not int or many < 1:
+            raise ConfigurationError(
+                f"a lease is of a whole number above 0, not {many!r}", where=f"{self._account}, {resource}"
+            )
         held = {rule.name: rule for rule in self.rules if isinstance(rule, Concurrency)}
         if resource not in held:
             raise ConfigurationError(
@@ -141,7 +145,8 @@ class Routes:
 
 def _key(*parts: str) -> str:
     r"""Return one name made of several, such that no others make the same: `|` in them is `\|`."""
-    return "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in parts])
+    name = "|".join([part.replace("\\", "\\\\").replace("|", "\\|") for part in parts])
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()  # half characters fit no file
 
 
 def keys_of(slot: Slot) -> dict[str, str]:
