@@ -13,7 +13,7 @@ import pytest
 
 from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import BudgetUnavailable
-from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore
+from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore, owners
 from market_data_pipeline.pacing.budget_file import VERSION, BudgetFile
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.routes import Routes
@@ -179,6 +179,27 @@ def test_a_forked_child_is_another_owner_and_the_parent_keeps_what_it_holds(stor
     assert os.read(reading, 9) == bytes([True, True])
     assert take(store, lines(2)).at is None
     assert take(store, lines(1)).at is not None  # the child's, which has ended
+    for end in (reading, writing):
+        os.close(end)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no such system")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_child_has_none_of_the_locks_of_its_parents_threads(store_of):
+    """RC-5: not even if the fork comes while another thread has them."""
+    store, closed = store_of(), store_of()
+    take(store, lines())
+    closed.close()
+    reading, writing = os.pipe()
+    with store._gate, store._closed._cond, owners._guard:
+        if (child := os.fork()) == 0:
+            try:
+                locks = store._gate, store._closed._cond._lock, owners._guard
+                os.write(writing, bytes([*(lock.locked() for lock in locks), closed._closed.is_set()]))
+            finally:
+                os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 9) == bytes([False, False, False, True])
     for end in (reading, writing):
         os.close(end)
 

@@ -108,7 +108,9 @@ _guard = Lock()
 
 
 def forget() -> None:
-    """Begin without owners, in a forked child: those that it seems to have are its parent's."""
+    """Begin without owners, in a forked child: those that it seems to have are its parent's, as is who has the lock."""
+    global _guard  # noqa: PLW0603
+    _guard = Lock()
     for owners in _OPEN.values():
         os.close(owners._file)  # noqa: SLF001
     _OPEN.clear()

@@ -318,8 +318,12 @@ class SqliteStore:
         return meter
 
     def _start_anew(self) -> None:
-        """Be a new owner, in a forked child."""
+        """Be a new owner, in a forked child, where nobody is left to open the locks of the parent's threads."""
         self._file.forget()
+        self._gate = Lock()
+        closed, self._closed = self._closed, Event()
+        if closed.is_set():
+            self._closed.set()
         self._thread = ThreadPoolExecutor(1, "mdp-budget")
         self._batches = {}
         self._owed.clear()
