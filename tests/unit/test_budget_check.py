@@ -161,6 +161,11 @@ def test_rules_in_words():
         (lambda: minute(0), "rule 'minute': limit must be a whole number above 0, not 0"),
         (lambda: MinGap(name="gap", gap_ns=1.5), "rule 'gap': gap_ns must be a whole number above 0, not 1.5"),
         (lambda: minute(1, counts="bytes"), "rule 'minute': counts must be 'cost' or 'calls', not 'bytes'"),
+        (lambda: minute(2**62 + 1), "rule 'minute': limit must be at most 4611686018427387904"),
+        (
+            lambda: Gcra(name="even", limit=1, period_ns=60 * SECOND_NS, burst=10**9),
+            "rule 'even': a burst must be there again within 146 years: lower it, or raise the rate",
+        ),
         (lambda: minute(1, per=[""]), "rule 'minute': per must be names"),
         (lambda: minute(1, operations=[7]), "rule 'minute': operations must be names"),
     ],

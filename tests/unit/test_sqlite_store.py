@@ -11,7 +11,7 @@ from itertools import count
 import msgspec
 import pytest
 
-from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
+from market_data_pipeline.contracts.budget import MOST, SECOND_NS, Concurrency, Gcra, MinGap, Window
 from market_data_pipeline.errors import BudgetUnavailable
 from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore, owners
 from market_data_pipeline.pacing.budget_file import VERSION, BudgetFile
@@ -112,6 +112,24 @@ def test_a_key_with_half_a_character_has_a_meter_too(store_of):
     per = Window(name="contract", limit=1, period_ns=DAY, per="contract")
     asks = [Ask(slots_of(per, keys={"contract": contract})) for contract in ("\ud83d", "\ude00", "\ud83d")]
     assert [verdict.at is not None for verdict in store_of().decide(0, asks)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Window(name="most", limit=MOST, period_ns=MOST),
+        Gcra(name="most", limit=1, period_ns=MOST),
+        Gcra(name="most", limit=MOST, period_ns=1, burst=MOST),
+        MinGap(name="most", gap_ns=MOST),
+        Concurrency(name="most", limit=MOST),
+    ],
+    ids=str,
+)
+def test_the_greatest_numbers_of_a_rule_fit_the_file(store_of, rule):
+    """RC-6: else nobody could take what is decided in one transaction with it."""
+    assert take(store_of(), slots_of(rule)).at is not None
+    again = take(store_of(), slots_of(rule))
+    assert again.at is not None or again.until > DAY
 
 
 def test_a_reboot_forgets_nothing_and_the_time_since_it_counts(store_of, machine):

@@ -12,6 +12,9 @@ from market_data_pipeline.errors import ConfigurationError
 SECOND_NS: Final = 1_000_000_000
 """One second, for the times of rules: `period_ns=600 * SECOND_NS`."""
 
+MOST: Final = 2**62
+"""The greatest number of a rule; in ns 146 years. Times that are made of them fit 64 bits, and so any store."""
+
 RuleKind: TypeAlias = Literal["window", "gcra", "concurrency", "min_gap"]
 
 
@@ -20,6 +23,8 @@ def _positive(rule: Rule, field: attrs.Attribute[Any], value: Any) -> None:
         raise ConfigurationError(
             f"{field.name} must be a whole number above 0, not {value!r}", where=f"rule {rule.name!r}"
         )
+    if value > MOST:
+        raise ConfigurationError(f"{field.name} must be at most {MOST}", where=f"rule {rule.name!r}")
 
 
 def _countable(rule: Rule, _field: attrs.Attribute[Any], value: Any) -> None:
@@ -86,6 +91,12 @@ class Gcra(Rule):
     burst: int = attrs.field(default=1, validator=_positive)
     counts: Literal["cost", "calls"] = attrs.field(default="cost", validator=_countable)
     """What is counted: each call's cost, or each call as one."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.burst * self.period_ns > MOST * self.limit:
+            raise ConfigurationError(
+                "a burst must be there again within 146 years: lower it, or raise the rate", where=f"rule {self.name!r}"
+            )
 
 
 @attrs.frozen(kw_only=True)
