@@ -255,6 +255,19 @@ def test_settings_say_how_many_may_wait_and_how_long_it_rests():
     assert 6 <= simulate(main) <= 6.7  # a second is over, and jitter adds a tenth at most
 
 
+@pytest.mark.parametrize("weight", [0, -1, 1e-320, float("inf"), float("nan")])
+def test_a_weight_with_which_others_get_nothing_is_a_mistake(weight):
+    """RC-7: nobody waits for ever."""
+    with pytest.raises(ValueError, match=r"coordination.tenants.big"):
+        PipelineRuntimeSettings(coordination={"tenants": {"big": weight}})
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 1e300, float("inf"), float("nan")])
+def test_a_timeout_of_an_earlier_program_that_is_no_time_is_a_mistake(seconds):
+    with pytest.raises(ConfigurationError, match=r"timeout: must be above 0 and at most 1e[+]09 seconds, not"):
+        RateCoordinator().register_provider("acme", breaker_timeout=seconds)
+
+
 def test_weights_of_tenants_come_from_settings():
     """RC-7."""
 
@@ -329,7 +342,7 @@ def test_a_provider_that_is_registered_again_has_used_nothing():
     assert simulate(main) == 0
 
 
-@pytest.mark.parametrize(("duration", "seconds"), [(30, 30), (None, 600)])
+@pytest.mark.parametrize(("duration", "seconds"), [(30, 30), (None, 600), (float("inf"), 900)])
 def test_a_cooldown_lets_nothing_out_until_it_is_over(duration, seconds):
     async def main(loop):
         made, begin = earlier(loop), loop.time()

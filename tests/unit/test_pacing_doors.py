@@ -70,8 +70,8 @@ def test_more_than_the_burst_is_an_error_and_takes_nothing():
     assert simulate(program) == 0
 
 
-@pytest.mark.parametrize("many", [0, -3])
-def test_less_than_one_message_is_an_error_and_gives_nothing_back(many):
+@pytest.mark.parametrize("many", [0, -3, 1.5, float("nan")])
+def test_what_is_no_number_of_messages_is_an_error_and_gives_nothing_back(many):
     """RC-2: else it would refill the burst."""
 
     async def program(loop):
@@ -126,6 +126,18 @@ def test_overlapping_cooldowns_end_with_the_later():
         return [*seen, cooldowns.is_cooling_down("acme"), cooldowns.remaining_sec("acme")]
 
     assert simulate(program) == [True, 6.0, False, False, 0.0]
+
+
+def test_a_cooldown_may_be_for_ever():
+    """RC-10: as in earlier programs."""
+
+    async def program(loop):
+        cooldowns = CooldownManager(clock=loop)
+        await cooldowns.trigger_cooldown("acme", float("inf"))
+        await asyncio.sleep(86_400)
+        return cooldowns.is_cooling_down("acme")
+
+    assert simulate(program)
 
 
 def test_scopes_whose_cooldown_is_over_are_forgotten():

@@ -12,6 +12,9 @@ from market_data_pipeline.errors import ConfigurationError
 BUCKETS: Final = 60
 """Into how many parts a window is cut: outcomes are forgotten one part at a time."""
 
+LONGEST_SEC: Final = 1e9
+"""The longest timeout of earlier programs: 31 years."""
+
 
 @attrs.frozen(kw_only=True)
 class BreakerPolicy:
@@ -65,7 +68,14 @@ class BreakerPolicy:
             threshold: Failures in a row that open it.
             timeout: How long it refuses, in seconds.
             half_open_attempts: Probes at once, and successes that close it.
+
+        Raises:
+            ConfigurationError: A value makes no sense.
         """
+        if not 0 < timeout <= LONGEST_SEC:
+            raise ConfigurationError(
+                f"must be above 0 and at most {LONGEST_SEC:g} seconds, not {timeout!r}", where="timeout"
+            )
         wait = round(timeout * SECOND_NS)
         return cls(
             threshold=threshold,

@@ -13,6 +13,7 @@ from market_data_pipeline.breaking import BreakerEvent, BreakerPolicy, CircuitBr
 from market_data_pipeline.contracts import AnyRule, Clock
 from market_data_pipeline.errors import ConfigurationError, nearest
 from market_data_pipeline.pacing import Budget, CooldownManager, Store, Waits
+from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS
 from market_data_pipeline.source.account import AccountPolicy, VendorAccount
 
 __all__ = ["CooldownManager", "RateCoordinator"]
@@ -164,7 +165,7 @@ class RateCoordinator:
             ConfigurationError: The provider is not registered.
         """
         length = self._cooldown_sec.get(provider, 600.0) if duration_sec is None else duration_sec
-        self._registered(provider).limiter.cool(round(length * 1e9))
+        self._registered(provider).limiter.cool(round(min(length * 1e9, MAX_COOLDOWN_NS)))
 
     async def record_failure(self, provider: str) -> None:
         """Count a failed request against the provider's breaker.

@@ -10,6 +10,9 @@ from market_data_pipeline.contracts import Clock
 SCOPES: Final = 10_000
 """How many scopes are remembered before those whose time is over are forgotten."""
 
+LONGEST_SEC: Final = 1e9
+"""A rest that is longer is one of 31 years."""
+
 
 class CooldownManager:
     """Remembers until when each scope rests. Overlapping times are one, up to the later end.
@@ -32,7 +35,8 @@ class CooldownManager:
         now = self._clock.monotonic_ns()
         if len(self._until) >= SCOPES:
             self._until = {scope: until for scope, until in self._until.items() if until > now}
-        until = now + round(1e9 * (self._length if duration_sec is None else duration_sec))
+        length = min(self._length if duration_sec is None else duration_sec, LONGEST_SEC)
+        until = now + round(1e9 * length)
         self._until[scope] = max(until, self._until.get(scope, 0))
 
     def is_cooling_down(self, scope: str) -> bool:

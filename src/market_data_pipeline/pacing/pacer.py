@@ -58,10 +58,10 @@ class Pacer:
         """Wait until `n` messages may go out.
 
         Raises:
-            ConfigurationError: They are none, or more than the burst, which never may go out at once.
+            ConfigurationError: They are none, no whole number, or more than the burst, which never may go out at once.
             Overloaded: Too many wait.
         """
-        if self._waiting or n < 1 or not self._meter.admit(self._clock.monotonic_ns(), n):
+        if self._waiting or type(n) is not int or n < 1 or not self._meter.admit(self._clock.monotonic_ns(), n):
             self._waiting += 1
             try:
                 await self._limiter.acquire("message", cost=n)

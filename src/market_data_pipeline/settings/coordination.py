@@ -83,8 +83,8 @@ class CoordinationSettings(Section):
         description="By how much windows are stretched, since requests move on their way.",
     )
     lock_timeout_sec: Seconds = Field(default=5.0, description="How long the shared store may take before it refuses.")
-    tenants: Annotated[dict[str, Annotated[float, Field(gt=0)]], Filled] = Field(
-        default_factory=dict, description="The weights of tenants; 1 unless named."
+    tenants: Annotated[dict[str, Annotated[float, Field(ge=1e-6, le=1e6)]], Filled] = Field(
+        default_factory=dict, description="The weights of tenants, a millionth to a million; 1 unless named."
     )
     breaker: Annotated[BreakerSettings, Filled] = Field(
         default=BreakerSettings(), description="The breakers of all providers."
