@@ -858,16 +858,18 @@ def test_what_is_free_at_once_goes_on_to_others_if_nobody_comes_back():
     assert run(program, Gcra(name="g", limit=1, burst=10)) == [1.0] * 10
 
 
+class Counted(MemoryStore):
+    """A store that counts how often it decides."""
+
+    decisions = 0
+
+    def decide(self, now, asks):
+        self.decisions += 1
+        return super().decide(now, asks)
+
+
 def test_a_crowd_is_served_in_few_decisions():
     """RC-7: nothing polls, and a fast rate is not a reason to wake up for each call."""
-
-    class Counted(MemoryStore):
-        decisions = 0
-
-        def decide(self, now, asks):
-            self.decisions += 1
-            return super().decide(now, asks)
-
     store = Counted()
 
     async def program(limiter, loop):
@@ -879,6 +881,23 @@ def test_a_crowd_is_served_in_few_decisions():
 
     run(program, Gcra(name="g", limit=50_000, burst=500), store=store)
     assert store.decisions < 8_000
+
+
+def test_all_who_come_or_leave_in_one_turn_are_one_decision():
+    """RC-7: a thousand tenants do not stop the loop with a look at all of them for each."""
+    store = Counted()
+
+    async def program(limiter, loop):
+        limiter.cool(SECOND_NS)
+        waiting = [asyncio.create_task(limiter.acquire("x", tenant=str(number))) for number in range(1_000)]
+        await turn()
+        for task in waiting[:-1]:
+            task.cancel()
+        await waiting[-1]
+        return limiter.waiting, round(loop.time(), 3)
+
+    assert run(program, Gcra(name="g", limit=1), store=store) == (0, 1.0)
+    assert store.decisions <= 6
 
 
 def test_a_limiter_goes_on_in_another_loop():

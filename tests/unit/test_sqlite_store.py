@@ -285,6 +285,29 @@ def test_another_rate_takes_over_what_was_taken_as_in_memory(store_of, machine):
     assert take(store_of(), slots_of(after)).until == take(memory, slots_of(after), machine.now).until
 
 
+def test_processes_with_other_numbers_for_one_rule_are_told_so_once(store_of, caplog):
+    """RC-4: one budget has one set of rules."""
+    strict, loose = store_of(), store_of()
+    for _ in range(3):
+        take(strict, slots_of(Window(name="w", limit=60, period_ns=600 * SECOND_NS)))
+        take(loose, slots_of(Window(name="w", limit=10, period_ns=SECOND_NS)))
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "another process has 60 in 600 s for acme|window|w, and this one 10 in 1 s",
+        "another process has 10 in 1 s for acme|window|w, and this one 60 in 600 s",
+    ]
+
+
+def test_a_process_that_changes_its_own_rules_agrees_with_itself(store_of, caplog):
+    """RC-14: what was granted under the old rule may be given back meanwhile."""
+    store = store_of()
+    for limit in (2, 3, 2, 3):
+        slots = slots_of(Concurrency(name="c", limit=limit), Gcra(name="g", limit=limit))
+        take(store, slots)
+        store.settle(0, lambda meter, slot, _now: meter.release(slot.cost), slots)
+    take(store, slots_of(MinGap(name="gap", gap_ns=2, per="k"), keys={"k": "1"}))
+    assert not caplog.records
+
+
 def test_a_rule_of_another_kind_under_the_same_name_begins_anew(store_of):
     take(store_of(), slots_of(WINDOW))
     assert take(store_of(), slots_of(Gcra(name=WINDOW.name, limit=1))).at is not None

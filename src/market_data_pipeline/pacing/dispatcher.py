@@ -106,7 +106,7 @@ class Dispatcher:
             if waiter.alarm is not None:
                 waiter.alarm.cancel()
             if self.leave(waiter):
-                self.dispatch()
+                self._soon()
 
     def leave(self, waiter: Waiter) -> bool:
         """Take a waiter out; tell whether it was there."""
@@ -145,7 +145,7 @@ class Dispatcher:
         else:
             first = self._queue.push(waiter)
         if first is waiter:
-            self.dispatch()
+            self.dispatch() if self._queue.live == 1 else self._soon()
             return
         waiter.verdict = first.verdict
         if error := waiter.refusal(self._account, waiter.since):
@@ -233,6 +233,13 @@ class Dispatcher:
             self._next = min(self._next, verdict.until)
             return False
         return True
+
+    def _soon(self) -> None:
+        """Decide in the next turn of the loop, once about all who come and leave in this one."""
+        if self._deciding:
+            self._again = True
+        elif not self._turn:
+            self._next_turn()
 
     def _next_turn(self) -> None:
         """Ask again after those who go now had the time to come back."""

@@ -57,6 +57,8 @@ class _Share:
     weight: float
     time: float
     now: float = 0.0
+    lines: int = 0
+    """How many lines it has; none: it is away."""
 
 
 class _Line:
@@ -108,6 +110,7 @@ class FairQueue(Generic[W]):
         self._lines: dict[_Key, _Line] = {}
         self._tenants: dict[str, _Share] = {}
         self._priorities: dict[tuple[str, int], _Share] = {}
+        self._here = 0  # how many tenants are not away
         self._now = 0.0  # the virtual time of the tenant served last
         self.live: int = 0
         self._pushed = count()
@@ -143,6 +146,9 @@ class FairQueue(Generic[W]):
         self.live -= 1
         if not line.live:
             del self._lines[line.key]
+            line.tenant.lines -= 1
+            line.share.lines -= 1
+            self._here -= not line.tenant.lines
 
     def serve(self, waiter: W) -> None:
         """Take out a waiter that goes out, and charge its tenant and priority for it."""
@@ -190,25 +196,29 @@ class FairQueue(Generic[W]):
 
     def _join(self, waiter: W) -> tuple[_Share, _Share]:
         """Let a tenant and a priority that were away come back no earlier than who was served last; return both."""
-        here = {tenant for tenant, _, _ in self._lines}
-        if len(self._tenants) > 2 * len(here) + 16:
-            self._forget(here)
+        if len(self._tenants) > 2 * self._here + 16:
+            self._forget()
         tenant = self._tenants.get(waiter.tenant)
         if tenant is None:
             tenant = self._tenants[waiter.tenant] = _Share(self._weight_of(waiter.tenant), self._now)
-        elif waiter.tenant not in here:
+        elif not tenant.lines:
             tenant.time = max(tenant.time, self._now)
         key = waiter.tenant, waiter.priority
         share = self._priorities.get(key)
         if share is None:
             share = self._priorities[key] = _Share(2.0**waiter.priority, tenant.now)
-        elif not any(key == other[:2] for other in self._lines):
+        elif not share.lines:
             share.time = max(share.time, tenant.now)
+        self._here += not tenant.lines
+        tenant.lines += 1
+        share.lines += 1
         return tenant, share
 
-    def _forget(self, here: set[str]) -> None:
+    def _forget(self) -> None:
         """Drop the tenants that would come back as if they were new; where nobody waits, that is all of them."""
         self._tenants = {
-            name: share for name, share in self._tenants.items() if here and (name in here or share.time > self._now)
+            name: share
+            for name, share in self._tenants.items()
+            if self._here and (share.lines or share.time > self._now)
         }
         self._priorities = {key: share for key, share in self._priorities.items() if key[0] in self._tenants}

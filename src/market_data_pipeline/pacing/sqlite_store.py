@@ -22,6 +22,7 @@ from market_data_pipeline.contracts.budget import RULES, AnyRule
 from market_data_pipeline.errors import BudgetUnavailable
 from market_data_pipeline.pacing import owners
 from market_data_pipeline.pacing.budget_file import BudgetFile
+from market_data_pipeline.pacing.disagreement import Disagreements
 from market_data_pipeline.pacing.feedback import Feedback
 from market_data_pipeline.pacing.meters import NEVER, Meter, OpenMeter
 from market_data_pipeline.pacing.store import Ask, Look, Settlement, Slot, Verdict, decide, meter_of
@@ -90,6 +91,7 @@ class SqliteStore:
         self._gate = Lock()
         self._batches: dict[asyncio.AbstractEventLoop, list[tuple[Callable[[], Any], asyncio.Future[Any]]]] = {}
         self._fresh = SWEEP  # new meters since the last sweep
+        self._disagreements = Disagreements()
         _STORES.add(self)
 
     def decide(self, now: int, asks: Sequence[Ask]) -> list[Verdict]:
@@ -267,6 +269,7 @@ class SqliteStore:
                 meter.owner = str(self._file.owner)
             self._meters[slot.key] = meter
         if meter.rule is not slot.rule and meter.rule != slot.rule:
+            self._disagreements.turned(slot, meter.rule)
             meter.change(slot.rule, self._slack_ns, self._time.now)
             self._dirty.add(slot)
         if isinstance(meter, OpenMeter) and meter.earliest(0, slot.cost) == NEVER and self._bury(meter):
