@@ -12,7 +12,8 @@ from market_data_pipeline.pacing.routes import Routes
 from market_data_pipeline.pacing.store import Ask
 
 STORES = 3
-PERIODS = st.sampled_from([7, 50, 1_000, 60_000_000_000])
+MS = 1_000_000
+PERIODS = st.sampled_from([7 * MS, 50 * MS, 1_000 * MS, 60_000 * MS])
 LIMITS = st.integers(1, 5)
 RULES = st.one_of(
     st.builds(Window, name=st.just("window"), limit=LIMITS, period_ns=PERIODS, per=st.sampled_from([(), ("key",)])),
@@ -27,7 +28,11 @@ CALLS = st.lists(
 )  # operation, key
 SETTLE = st.tuples(st.sampled_from(["release", "refund", "shrink", "cool", "warm"]), st.integers(0, 9), PERIODS)
 STEPS = st.lists(
-    st.tuples(st.integers(0, 30), st.integers(0, STORES - 1), st.one_of(CALLS, SETTLE, st.just("reopen"), BUDGETS)),
+    st.tuples(
+        st.integers(0, 30).map(MS.__mul__),
+        st.integers(0, STORES - 1),
+        st.one_of(CALLS, SETTLE, st.just("reopen"), BUDGETS),
+    ),
     max_size=40,
 )
 

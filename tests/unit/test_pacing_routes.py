@@ -1,5 +1,7 @@
 """Which meters a call takes from."""
 
+import re
+
 import pytest
 
 from market_data_pipeline.contracts import check_budget
@@ -59,13 +61,13 @@ def test_no_two_meters_have_one_name(others):
 
 def test_a_rule_that_becomes_another_kind_has_another_meter():
     """RC-14."""
-    one = Routes("a", [Window(name="r", limit=1, period_ns=1)]).call("x", 1, {})[0]
-    two = Routes("a", [MinGap(name="r", gap_ns=1)]).call("x", 1, {})[0]
+    one = Routes("a", [Window(name="r", limit=1, period_ns=SECOND_NS)]).call("x", 1, {})[0]
+    two = Routes("a", [MinGap(name="r", gap_ns=SECOND_NS)]).call("x", 1, {})[0]
     assert one.key != two.key
 
 
 def test_routes_without_keys_are_remembered_and_their_number_is_bounded():
-    routes = Routes("a", [Window(name="w", limit=10 * KEPT, period_ns=1)])
+    routes = Routes("a", [Window(name="w", limit=10 * KEPT, period_ns=SECOND_NS)])
     assert routes.call("x", 1, {}) is routes.call("x", 1, {})
     for cost in range(1, 3 * KEPT):
         routes.call("x", cost, {})
@@ -84,7 +86,7 @@ def test_what_refusals_teach_ends_at_the_least_rate_that_the_shared_rules_allow_
 @pytest.mark.parametrize("name", ["a|b", "cooldown", "retries", "Lines", "", "all"])
 def test_a_rule_has_a_name_that_nothing_else_can_have_and_the_check_says_the_same(name):
     """RC-4: names are parts of meters, and of what `mdp budgets` shows beside the core's own."""
-    rules = [ALL, MinGap(name=name, gap_ns=1)]
+    rules = [ALL, MinGap(name=name, gap_ns=SECOND_NS)]
     (finding,) = {finding for finding in check_budget(rules) if finding.code == "name"}
     with pytest.raises(ConfigurationError) as raised:
         Routes("ibkr", rules)
@@ -130,3 +132,15 @@ def test_a_call_or_lease_is_routed_again_under_other_rules():
     other = Routes("ibkr", [CALLS, LINES])
     assert other.again(ROUTES.call("history", 2, KEYS), "history", 2, KEYS) == other.call("history", 2, KEYS)
     assert [slot.key for slot in other.again(ROUTES.lease("lines", 7), "lines", 7, {})] == ["ibkr|concurrency|lines"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Window(name="w", limit=5, period_ns=60), Gcra(name="g", limit=5, period_ns=60), MinGap(name="m", gap_ns=60)],
+)
+def test_a_time_that_was_meant_in_seconds_is_refused_and_the_check_says_the_same(rule):
+    """RC-1: a rule of 60 nanoseconds would let everything out."""
+    (finding,) = check_budget([rule])
+    assert (finding.code, finding.is_error, finding.cure) == ("time", True, "write 60 * SECOND_NS for seconds")
+    with pytest.raises(ConfigurationError, match=re.escape(str(finding))):
+        Limiter("ibkr", [rule])

@@ -5,10 +5,11 @@ from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.routes import Routes
 from market_data_pipeline.pacing.store import MOST_METERS, Ask, MemoryStore
 
+MS = 1_000_000
 RULES = [
-    Window(name="x", limit=3, period_ns=100, operations="x"),
-    Window(name="y", limit=4, period_ns=50),
-    Window(name="contract", limit=1, period_ns=70, per="contract", operations="z"),
+    Window(name="x", limit=3, period_ns=100 * MS, operations="x"),
+    Window(name="y", limit=4, period_ns=50 * MS),
+    Window(name="contract", limit=1, period_ns=70 * MS, per="contract", operations="z"),
 ]
 
 
@@ -19,8 +20,15 @@ def asks_of(*calls):
 
 
 def verdicts(store, now, asks):
-    """Return the verdicts as (when taken, until when it waits, for which rule)."""
-    return [(verdict.at, verdict.until, verdict.slot and verdict.slot.rule.name) for verdict in store.decide(now, asks)]
+    """Return the verdicts as (when taken, until when it waits, for which rule), in milliseconds."""
+    return [
+        (
+            None if verdict.at is None else verdict.at / MS,
+            verdict.until if verdict.until == NEVER else verdict.until / MS,
+            verdict.slot and verdict.slot.rule.name,
+        )
+        for verdict in store.decide(now * MS, asks)
+    ]
 
 
 def test_each_ask_takes_all_it_needs_or_nothing():
@@ -63,9 +71,9 @@ def test_a_look_ahead_leaves_meters_as_they_were():
     store, asks = asks_of(("x", 3), ("x", 3), ("y", 2))
     asks[1].claims.add("a|window|y")
     store.decide(0, asks[:1])
-    store.decide(60, asks[1:2])
+    store.decide(60 * MS, asks[1:2])
     before = {key: meter.dump() for key, meter in store._shared.items()}
-    store.decide(60, asks[1:])
+    store.decide(60 * MS, asks[1:])
     after = {key: meter.dump() for key, meter in store._shared.items()}
     assert {key: after[key] for key in before} == before
 
@@ -86,9 +94,9 @@ def test_who_needs_two_that_are_given_back_gets_the_second_while_it_waits_for_th
 def test_meters_that_are_as_good_as_new_are_forgotten_when_there_are_many():
     store, routes = MemoryStore(slack_ns=0), Routes("a", RULES[2:])
     for number in range(MOST_METERS + 2):
-        assert store.take(number, routes.call("z", 1, {"contract": str(number)}))
+        assert store.take(number * MS, routes.call("z", 1, {"contract": str(number)}))
     assert len(store._apart) < 100
-    assert not store.take(MOST_METERS + 10, routes.call("z", 1, {"contract": str(MOST_METERS + 1)}))
+    assert not store.take((MOST_METERS + 10) * MS, routes.call("z", 1, {"contract": str(MOST_METERS + 1)}))
 
 
 def test_what_is_given_back_after_a_change_does_not_bring_the_old_rule_back():

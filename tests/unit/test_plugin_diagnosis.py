@@ -144,7 +144,7 @@ plugin = Plugin()
 
 def test_a_budget_that_cannot_be_meant_is_a_warning(host_of, write, offering):
     """RC-1."""
-    budget = "[MinGap(name='gap', gap_ns=9), Window(name='few', limit=5, period_ns=9, counts='calls')]"
+    budget = "[MinGap(name='gap', gap_ns=9_000_000), Window(name='few', limit=5, period_ns=9_000_000, counts='calls')]"
     more = f"capabilities=Capabilities(), budget={budget}"
     code = "from market_data_pipeline.contracts import MinGap, Window\n" + offering("paced", more=more)
     diagnosis = diagnose(host_of(write("paced", code)))

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from market_data_pipeline.contracts.budget import MOST, SECOND_NS, Concurrency, Gcra, MinGap, Window
+from market_data_pipeline.contracts.budget_check import SHORTEST_NS
 from market_data_pipeline.errors import BudgetUnavailable
 from market_data_pipeline.pacing import Limiter, MemoryStore, SqliteStore, owners
 from market_data_pipeline.pacing.budget_file import VERSION, BudgetFile
@@ -119,7 +120,7 @@ def test_a_key_with_half_a_character_has_a_meter_too(store_of):
     [
         Window(name="most", limit=MOST, period_ns=MOST),
         Gcra(name="most", limit=1, period_ns=MOST),
-        Gcra(name="most", limit=MOST, period_ns=1, burst=MOST),
+        Gcra(name="most", limit=MOST, period_ns=SHORTEST_NS, burst=MOST),
         MinGap(name="most", gap_ns=MOST),
         Concurrency(name="most", limit=MOST),
     ],
@@ -304,7 +305,7 @@ def test_a_process_that_changes_its_own_rules_agrees_with_itself(store_of, caplo
         slots = slots_of(Concurrency(name="c", limit=limit), Gcra(name="g", limit=limit))
         take(store, slots)
         store.settle(0, lambda meter, slot, _now: meter.release(slot.cost), slots)
-    take(store, slots_of(MinGap(name="gap", gap_ns=2, per="k"), keys={"k": "1"}))
+    take(store, slots_of(MinGap(name="gap", gap_ns=SECOND_NS, per="k"), keys={"k": "1"}))
     assert not caplog.records
 
 

@@ -16,7 +16,10 @@ NAME: Final = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 TAKEN: Final = frozenset({"cooldown", "retries"})
 """Names under which messages and `mdp budgets` show what is no rule."""
 
-Code: TypeAlias = Literal["name", "contradiction", "never_binds", "unused"]
+SHORTEST_NS: Final = 1_000_000
+"""The least time of a rule, ns: what is less is meant in seconds, and no loop tells it."""
+
+Code: TypeAlias = Literal["name", "time", "contradiction", "never_binds", "unused"]
 
 
 @attrs.frozen(kw_only=True)
@@ -35,7 +38,7 @@ class BudgetFinding:
     """Something about a budget that cannot be meant."""
 
     code: Code
-    """What kind of thing: of a name and of a contradiction a call fails, the others are idle."""
+    """What kind of thing: of a name, a time and a contradiction calls fail, the others are idle."""
     rule: str
     """The rule that it is about."""
     what: str
@@ -46,7 +49,7 @@ class BudgetFinding:
     @property
     def is_error(self) -> bool:
         """Whether calls fail because of it."""
-        return self.code in {"name", "contradiction"}
+        return self.code in {"name", "time", "contradiction"}
 
     def __str__(self) -> str:
         return f"rule {self.rule!r}: {self.what}: {self.why}; {self.cure}"
@@ -71,6 +74,7 @@ def check_budget(
         for index, rule in enumerate(rules)
         for found in (
             misnamed(rule, rules),
+            mistimed(rule),
             _leases(rule, held or {}),
             () if calls is None else _calls(rule, calls),
             _idle(rule, index, rules),
@@ -118,6 +122,18 @@ def misnamed(rule: AnyRule, rules: Sequence[AnyRule]) -> Iterator[BudgetFinding]
         yield wrong("it is not a small letter and up to 63 of a-z, 0-9, _ . -")
     if rule.name in TAKEN:
         yield wrong("it is that of what the core itself shows beside rules")
+
+
+def mistimed(rule: AnyRule) -> Iterator[BudgetFinding]:
+    """Yield why a rule cannot have its time: then no account is made with it."""
+    if not isinstance(rule, Concurrency) and (time := period_of(rule)) < SHORTEST_NS:
+        yield BudgetFinding(
+            code="time",
+            rule=rule.name,
+            what=f"its time is {time} ns",
+            why="times are in nanoseconds, and that is less than a millisecond",
+            cure=f"write {time} * SECOND_NS for seconds",
+        )
 
 
 def _leases(rule: AnyRule, held: Mapping[str, int]) -> Iterator[BudgetFinding]:

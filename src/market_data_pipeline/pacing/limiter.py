@@ -44,7 +44,7 @@ class Limiter:
         adaptive: Whether refusals shrink the rate for a while.
 
     Raises:
-        ConfigurationError: A rule cannot have its name, as `check_budget` says.
+        ConfigurationError: A rule cannot have its name or time, as `check_budget` says.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class Limiter:
         """Go on under other rules: they hold for who waits now, and what was taken stays taken (RC-14).
 
         Raises:
-            ConfigurationError: A rule cannot have its name, as `check_budget` says.
+            ConfigurationError: A rule cannot have its name or time, as `check_budget` says.
         """
         self._routes = Routes(self.account, rules, adaptive=self._adaptive)
         self._dispatcher.recall()

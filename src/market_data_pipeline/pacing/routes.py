@@ -8,7 +8,7 @@ from typing import Final
 
 from market_data_pipeline.contracts.bounds import at_once, counts_cost, rate_of
 from market_data_pipeline.contracts.budget import AnyRule, Concurrency
-from market_data_pipeline.contracts.budget_check import misnamed
+from market_data_pipeline.contracts.budget_check import misnamed, mistimed
 from market_data_pipeline.errors import ConfigurationError, nearest
 from market_data_pipeline.pacing.feedback import Feedback
 from market_data_pipeline.pacing.store import Slot
@@ -31,12 +31,12 @@ class Routes:
         adaptive: Whether refusals shrink the rate.
 
     Raises:
-        ConfigurationError: A rule cannot have its name, as `check_budget` says.
+        ConfigurationError: A rule cannot have its name or time, as `check_budget` says.
     """
 
     def __init__(self, account: str, rules: Sequence[AnyRule], *, adaptive: bool = True) -> None:
         self.rules: tuple[AnyRule, ...] = tuple(rules)
-        for finding in (finding for rule in self.rules for finding in misnamed(rule, self.rules)):
+        for finding in (found for rule in self.rules for found in (*misnamed(rule, self.rules), *mistimed(rule))):
             raise ConfigurationError(str(finding), where=f"budget of {account}")
         self._account = account
         self._adaptive = adaptive

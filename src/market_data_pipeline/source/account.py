@@ -77,7 +77,7 @@ class VendorAccount:
         on_new_breaker: Is told of each breaker before its first call.
 
     Raises:
-        ConfigurationError: A rule cannot have its name, as `check_budget` says.
+        ConfigurationError: A rule cannot have its name or time, as `check_budget` says.
     """
 
     def __init__(
