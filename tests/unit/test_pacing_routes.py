@@ -104,6 +104,7 @@ def test_a_rule_has_a_name_that_nothing_else_can_have_and_the_check_says_the_sam
         (11, KEYS, r"11 at once is more than it ever allows \(10\)"),
         (7, KEYS, r"7 at once is more than it ever allows \(6\)"),
         (1, {"contract": "AAPL"}, "must say its request in keys"),
+        (1, {"contract": 265598}, "must say its contract in keys, as text"),
     ],
 )
 def test_a_call_that_never_fits_is_a_mistake_whatever_the_time(cost, keys, why):

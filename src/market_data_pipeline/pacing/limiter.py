@@ -12,7 +12,7 @@ from typing import Final
 
 from market_data_pipeline.clock import SystemClock
 from market_data_pipeline.contracts import Clock
-from market_data_pipeline.contracts.budget import AnyRule
+from market_data_pipeline.contracts.budget import SECOND_NS, AnyRule
 from market_data_pipeline.errors import ConfigurationError, DeadlineExceeded, Overloaded
 from market_data_pipeline.pacing.dispatcher import Dispatcher
 from market_data_pipeline.pacing.feedback import MAX_COOLDOWN_NS, Feedback
@@ -24,6 +24,9 @@ from market_data_pipeline.pacing.waiter import Waiter, Waits
 
 MAX_WAITERS: Final = 10_000
 """How many may wait for one account, unless it is made otherwise."""
+
+LONG_NS: Final = 60 * SECOND_NS
+"""A deadline that was longer ago was hardly meant as one."""
 
 MOST_URGENT: Final = 9
 """The highest priority; 0 is the lowest."""
@@ -294,8 +297,13 @@ class Limiter:
                 operation=operation,
             )
         if deadline is not None and deadline < now:
+            hint = (
+                "; a deadline is a time of `clock.monotonic_ns()`, not how long to wait"
+                if now - deadline > LONG_NS
+                else ""
+            )
             raise DeadlineExceeded(
-                f"{self.account}: {operation} is not called: its deadline was {(now - deadline) / 1e9:.3g} s ago",
+                f"{self.account}: {operation} is not called: its deadline was {(now - deadline) / 1e9:.3g} s ago{hint}",
                 account=self.account,
                 operation=operation,
             )

@@ -133,8 +133,8 @@ class Routes:
         where = f"budget of {self._account}, rule {rule.name!r}"
         if amount > most:
             raise ConfigurationError(f"{amount} at once is more than it ever allows ({most})", where=where)
-        if missing := [key for key in rule.per if key not in keys]:
-            raise ConfigurationError(f"the call must say its {', '.join(missing)} in keys", where=where)
+        if missing := [key for key in rule.per if not isinstance(keys.get(key), str)]:
+            raise ConfigurationError(f"the call must say its {', '.join(missing)} in keys, as text", where=where)
         return Slot(
             _key(self._account, rule.kind, rule.name, *(keys[key] for key in rule.per)),
             rule,
