@@ -128,10 +128,10 @@ def mutation(session: nox.Session) -> None:
             env = {"PYTHONPATH": str(copy / "src")}  # ahead of the installed one, which is that of the repository
             config, mutants = f"tests/mutation/{name}.toml", ("python", "tests/mutation/mutants.py")
             session.run("cosmic-ray", "init", config, "mutants.sqlite")
-            session.run(*mutants, "skip", "mutants.sqlite")
+            session.run(*mutants, "skip", config, "mutants.sqlite")
             session.run("cosmic-ray", "baseline", config, env=env)
             session.run("cosmic-ray", "exec", config, "mutants.sqlite", env=env)
-            session.run(*mutants, "survivors", "mutants.sqlite")
+            session.run(*mutants, "survivors", config, "mutants.sqlite")
 
 
 @nox.session
