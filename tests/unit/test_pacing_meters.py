@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import attrs
 import pytest
 
 from market_data_pipeline.contracts.budget import SECOND_NS, Concurrency, Gcra, MinGap, Window
@@ -58,6 +59,14 @@ def test_a_large_window_keeps_a_bounded_log_and_counts_steps_as_late_as_their_la
     assert rule.period_ns <= meter.earliest(1_000_001, 1) < rule.period_ns + step
 
 
+def test_a_window_whose_log_has_room_for_all_its_calls_is_exact():
+    """RC-2."""
+    meter = make_meter(Window(name="w", limit=ENTRIES, period_ns=1_024_000), 0)
+    meter.take(0, 1)
+    meter.take(500, ENTRIES - 1)
+    assert [meter.earliest(501, cost) for cost in (1, 2)] == [1_024_000, 1_024_500]
+
+
 def test_a_window_gives_back_what_is_refunded():
     meter = taken(W, 10, 20, 30)
     meter.refund(20, 1)
@@ -111,12 +120,30 @@ def test_an_even_rate_is_rounded_to_the_safe_side_and_does_not_drift():
     assert now == 10_000
 
 
-def test_the_last_of_an_even_rate_is_refunded_whole():
-    meter = taken(G, 1_000, 1_000)
-    meter.refund(1_000, 1)
-    assert meter.earliest(1_000, 1) == 1_000
-    meter.take(1_000, 1)
-    assert meter.earliest(1_000, 1) == 1_050
+@pytest.mark.parametrize("begin", range(4))
+def test_an_even_rate_has_no_room_a_nanosecond_too_early(begin):
+    """RC-2."""
+    meter = taken(Gcra(name="g", limit=1, period_ns=100), begin)
+    assert [meter.earliest(begin + later, 1) - begin for later in (98, 99, 100)] == [100] * 3
+
+
+@pytest.mark.parametrize("begin", [0, 1_000])
+def test_the_last_of_an_even_rate_is_refunded_whole(begin):
+    meter = taken(G, begin, begin)
+    meter.refund(begin, 1)
+    assert meter.earliest(begin, 1) == begin
+    meter.take(begin, 1)
+    assert meter.earliest(begin, 1) == begin + 50
+
+
+def test_a_refund_gives_back_no_more_than_was_taken():
+    """RC-2: what was taken before its run counts on."""
+    meter = taken(Gcra(name="g", limit=1, period_ns=10 * RUN_NS, burst=3), 0, 0)
+    now = RUN_NS + 1
+    before = meter.earliest(now, 3)
+    meter.take(now, 1)
+    meter.refund(now, 1)
+    assert meter.earliest(now, 3) == before == 20 * RUN_NS
 
 
 def test_a_refund_does_not_let_out_more_than_a_burst_behind_what_came_later():
@@ -153,6 +180,14 @@ def test_what_is_open_has_room_when_something_is_given_back_and_not_before():
     assert meter.earliest(5, 3) == 5
 
 
+def test_who_gives_back_what_it_does_not_hold_makes_no_room():
+    """RC-9."""
+    meter = taken(C, 0, 0, 0)
+    meter.owner = "another"
+    meter.release(1)
+    assert meter.earliest(5, 1) == NEVER
+
+
 @pytest.mark.parametrize(("rule", "idle"), [(W, 110), (G, 60), (M, 110)])
 def test_a_meter_may_be_forgotten_when_it_is_as_good_as_new(rule, idle):
     meter = make_meter(rule, 0)
@@ -160,6 +195,7 @@ def test_a_meter_may_be_forgotten_when_it_is_as_good_as_new(rule, idle):
     meter.take(10, 1)
     assert not meter.idle(idle - 1)
     assert meter.idle(idle)
+    assert meter.idle(idle + 1)
 
 
 def test_what_is_open_is_not_forgotten():
@@ -218,7 +254,7 @@ def test_what_was_taken_before_a_rate_changed_is_not_refunded():
     assert meter.earliest(10, 1) == before
 
 
-@pytest.mark.parametrize("rule", [W, G, M, C], ids=lambda rule: rule.kind)
+@pytest.mark.parametrize("rule", [W, attrs.evolve(G, limit=3), M, C], ids=lambda rule: rule.kind)
 def test_a_dump_is_loaded_by_another_of_the_same_rule(rule):
     meter = taken(rule, 10) if rule is M else taken(rule, 10, 10)
     other = make_meter(rule, 0)
@@ -262,6 +298,24 @@ def test_a_refusal_cuts_the_rate_at_which_it_was_refused():
     assert meter.rate == pytest.approx(7, rel=0.02)
     meter.take(now, 1)
     assert meter.earliest(now, 1) - now == pytest.approx(SECOND_NS / 7, rel=0.02)
+
+
+def test_a_refusal_at_the_beginning_of_a_measure_cuts_the_rate_of_the_one_before():
+    """RC-10."""
+    meter, now = busy(rate=10)
+    now += SECOND_NS // 5
+    meter.take(now, 1)
+    meter.shrink(now, now)
+    assert meter.rate == pytest.approx(7, rel=0.03)
+
+
+def test_calls_in_quick_succession_are_no_measure():
+    """RC-10: a measure lasts ten seconds at least, whenever it begins."""
+    meter, now = FeedbackMeter(F), 2**40
+    meter.take(now - 1, 1)
+    meter.take(now, 1)
+    meter.shrink(now, now)
+    assert meter.rate == pytest.approx(1.4)
 
 
 def test_all_that_went_out_before_a_cut_is_one_refusal():
@@ -364,7 +418,7 @@ def test_what_refusals_taught_is_dumped_and_loaded():
     other = FeedbackMeter(F)
     other.load(meter.dump())
     assert other.dump() == meter.dump()
-    assert other.earliest(now, 1) == meter.earliest(now, 1)
+    assert (other.until, other.rate, other.earliest(now, 1)) == (meter.until, meter.rate, meter.earliest(now, 1))
 
 
 def test_a_cooldown_is_in_use_until_it_ends():
