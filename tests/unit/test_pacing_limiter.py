@@ -233,13 +233,27 @@ def test_a_refusal_says_whose_budget_which_rule_and_how_long():
 
     async def program(limiter, loop):
         await limiter.acquire("x", cost=2)
+        await asyncio.sleep(1)
         with pytest.raises(
-            BudgetExhausted, match="test: x is not called: there is no room now: rule 'two' for 10 s"
+            BudgetExhausted, match="test: x is not called: there is no room now: rule 'two' for 9 s"
         ) as no:
             await limiter.acquire("x", patient=False)
         return no.value.account, no.value.operation, no.value.rule, no.value.retry_after
 
-    assert run(program, TWO) == ("test", "x", "two", 10.0)
+    assert run(program, TWO) == ("test", "x", "two", pytest.approx(9))
+
+
+def test_who_waited_in_vain_is_told_how_long():
+    """RC-8."""
+
+    async def program(limiter, loop):
+        await limiter.acquire("x")
+        await asyncio.sleep(1)
+        with pytest.raises(DeadlineExceeded, match="test: x is not called: it waited 3 s, up to its deadline") as no:
+            await limiter.acquire("x", deadline=4 * SECOND_NS)
+        return no.value.account, no.value.operation
+
+    assert run(program, OPEN) == ("test", "x")
 
 
 def test_a_cost_that_never_fits_is_a_mistake():
@@ -544,6 +558,7 @@ def test_a_lease_of_what_no_rule_limits_is_a_mistake():
 
 def test_everybody_who_waits_is_told_for_which_rule_and_how_long():
     async def program(limiter, loop):
+        await asyncio.sleep(1)
         await limiter.acquire("x", keys={"request": "1"})
         await limiter.acquire("y")
         calls = [
@@ -903,6 +918,32 @@ def test_all_who_come_or_leave_in_one_turn_are_one_decision():
 
     assert run(program, Gcra(name="g", limit=1), store=store) == (0, 1.0)
     assert store.decisions <= 6
+
+
+def test_behind_a_crowd_the_store_is_asked_for_few_at_a_time_again():
+    """RC-7: who cannot go out yet is not asked for each time."""
+
+    class Counted(MemoryStore):
+        asked = 0
+
+        def decide(self, now, asks):
+            self.asked = len(asks)
+            return super().decide(now, asks)
+
+    store, seen = Counted(slack_ns=0), []
+
+    async def program(limiter, loop):
+        limiter.cool(SECOND_NS)
+        tasks = [asyncio.create_task(limiter.acquire("x")) for _ in range(100)]
+        await asyncio.sleep(1.5)
+        for _ in range(10):
+            await asyncio.sleep(1)
+            seen.append(store.asked)
+        for task in tasks:
+            task.cancel()
+
+    run(program, Gcra(name="g", limit=1, burst=50), store=store)
+    assert seen[-1] <= 2
 
 
 def test_a_limiter_goes_on_in_another_loop():

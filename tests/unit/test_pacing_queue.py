@@ -1,7 +1,7 @@
 """The order in which who waits comes next (RC-7)."""
 
 from collections import Counter
-from itertools import count
+from itertools import count, islice
 
 import attrs
 import pytest
@@ -168,6 +168,26 @@ def test_each_lane_is_a_line_of_its_own_with_one_share():
     fill(queue, 100, "b", lane="x")
     assert [waiter.lane for waiter in queue.order(1)].count("y") == 1
     assert Counter(serve(queue).tenant for _ in range(100)) == {"a": 50, "b": 50}
+
+
+def test_a_priority_that_waits_in_one_lane_keeps_its_claim_in_another():
+    """RC-7: it was not away."""
+    queue = FairQueue()
+    held = queue.push(someone(lane="x"))  # nobody lets it out
+    fill(queue, 128, priority=6, lane="y")
+    for _ in range(64):
+        queue.serve(next(waiter for waiter in queue.order(1) if waiter is not held))
+    fill(queue, 32, lane="y")
+    assert {waiter.priority for waiter in islice(queue.order(40), 32)} == {5}
+
+
+def test_lanes_come_in_the_order_of_their_arrivals():
+    """RC-7: several of each at once, too."""
+    queue = FairQueue()
+    waiters = [someone(lane=lane) for lane in "xyxyxy"]
+    for waiter in waiters:
+        queue.push(waiter)
+    assert list(queue.order(3)) == waiters
 
 
 def test_the_order_is_that_in_which_they_would_go_out():
