@@ -238,6 +238,8 @@ def test_a_refusal_says_whose_budget_which_rule_and_how_long():
             BudgetExhausted, match="test: x is not called: there is no room now: rule 'two' for 9 s"
         ) as no:
             await limiter.acquire("x", patient=False)
+        with pytest.raises(DeadlineExceeded, match=r"it would wait for rule 'two' for 9 s, and has 3\.5 s;"):
+            await limiter.acquire("x", deadline=9 * SECOND_NS // 2)
         return no.value.account, no.value.operation, no.value.rule, no.value.retry_after
 
     assert run(program, TWO) == ("test", "x", "two", pytest.approx(9))
@@ -592,6 +594,13 @@ def test_a_call_that_waits_for_its_own_keys_does_not_hold_up_others():
     """RC-7."""
     calls = [("x", {"keys": {"request": name}}) for name in ("1", "1", "1", "2", "3")]
     assert run(lambda limiter, loop: times(limiter, loop, *calls), SAME) == [0, 15, 30, 0, 0]
+
+
+def test_who_asks_for_less_does_not_overtake_who_waits_apart():
+    """RC-7."""
+    rule = Window(name="two", limit=2, period_ns=10 * SECOND_NS, per="request")
+    calls = [("x", {"keys": {"request": "1"}, "cost": cost}) for cost in (1, 2, 1)]
+    assert run(lambda limiter, loop: times(limiter, loop, *calls), rule) == [0, 10, 20]
 
 
 def test_who_waits_apart_and_is_cancelled_leaves_the_others_where_they_are():

@@ -141,7 +141,7 @@ def test_who_leaves_has_cost_its_tenant_nothing():
 def test_waiters_that_leave_from_the_middle_take_no_room():
     queue = FairQueue()
     first = queue.push(someone())
-    for waiter in [someone() for _ in range(1_000)]:
+    for waiter in [someone() for _ in range(1_005)]:
         queue.push(waiter)
         queue.leave(waiter)
     assert len(queue._lines["a", 5, "x"].cells) < 20
@@ -158,6 +158,17 @@ def test_tenants_that_are_gone_are_forgotten():
         serve(queue)
     assert len(queue._tenants) < 20
     assert len(queue._priorities) < 20
+
+
+def test_a_tenant_that_waits_is_not_forgotten_with_those_that_are_gone():
+    """RC-7: else its next lane would have a share of its own."""
+    queue = FairQueue()
+    fill(queue, 100, "a", lane="x")
+    for number in range(40):
+        queue.leave(queue.push(someone(f"t{number}")))
+    fill(queue, 100, "a", lane="y")
+    fill(queue, 100, "b")
+    assert Counter(serve(queue).tenant for _ in range(100)) == {"a": 50, "b": 50}
 
 
 def test_each_lane_is_a_line_of_its_own_with_one_share():
