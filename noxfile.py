@@ -130,7 +130,7 @@ def mutation(session: nox.Session) -> None:
             session.run("cosmic-ray", "init", config, "mutants.sqlite")
             session.run(*mutants, "skip", config, "mutants.sqlite")
             session.run("cosmic-ray", "baseline", config, env=env)
-            session.run("cosmic-ray", "exec", config, "mutants.sqlite", env=env)
+            session.run(*mutants, "run", config, "mutants.sqlite", env=env)
             session.run(*mutants, "survivors", config, "mutants.sqlite")
 
 
