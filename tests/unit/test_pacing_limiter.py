@@ -392,6 +392,23 @@ def test_overlapping_cooldowns_last_up_to_the_later_end_and_no_longer_than_15_mi
     assert run(program) == [30, 900, 900]
 
 
+def test_how_long_a_cooldown_still_lasts_is_told():
+    """RC-10."""
+
+    async def program(limiter, loop):
+        seen = [limiter.cooldown_ns()]
+        await asyncio.sleep(3)
+        limiter.cool(10 * SECOND_NS)
+        for cooldown_ns in (1 * SECOND_NS, 0, 30 * SECOND_NS):
+            await asyncio.sleep(2)
+            limiter.cool(cooldown_ns)
+            seen.append(limiter.cooldown_ns())
+        limiter.warm()
+        return [*seen, limiter.cooldown_ns(), limiter.cooldown_ns(scope="x")]
+
+    assert run(program) == [0, 8 * SECOND_NS, 6 * SECOND_NS, 30 * SECOND_NS, 0, 0]
+
+
 def test_a_refusal_slows_down_for_a_while_and_never_above_the_rules():
     """RC-10."""
 
@@ -539,6 +556,20 @@ def test_a_lease_does_not_stand_behind_calls_of_an_operation_of_its_name():
     assert run(main, Window(name="one", limit=1, period_ns=10 * SECOND_NS), LINES) == pytest.approx(10)
 
 
+def test_a_lease_is_of_one_and_of_ordinary_priority_unless_more_is_said():
+    """RC-7."""
+
+    async def program(limiter, loop):
+        held = await limiter.lease("lines")
+        waiting = asyncio.create_task(limiter.lease("lines", 3, deadline=50 * SECOND_NS))
+        await turn()
+        (wait,) = limiter.explain()
+        waiting.cancel()
+        return held.slots[0].cost, wait.cost, wait.priority
+
+    assert run(program, LINES) == (1, 3, 5)
+
+
 def test_a_lease_is_not_refused_for_its_rate():
     async def program(limiter, loop):
         limiter.refused(await limiter.lease("lines"), cooldown_ns=SECOND_NS)
@@ -586,7 +617,8 @@ def test_everybody_who_waits_is_told_for_which_rule_and_how_long():
         ("y", "open", None),
         ("y", "open", None),
     ]
-    assert (waits[0].account, waits[0].tenant, waits[0].priority, waits[0].cost) == ("test", "t", 7, 1)
+    assert (waits[0].account, waits[0].tenant, waits[0].cost) == ("test", "t", 1)
+    assert [one.priority for one in waits] == [7, 5, 5, 5]
     assert (waits[0].keys, waits[0].waited_ns) == ({"request": "1"}, pytest.approx(4 * SECOND_NS, rel=1e-3))
 
 

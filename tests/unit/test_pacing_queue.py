@@ -195,7 +195,7 @@ def test_a_priority_that_waits_in_one_lane_keeps_its_claim_in_another():
 def test_lanes_come_in_the_order_of_their_arrivals():
     """RC-7: several of each at once, too."""
     queue = FairQueue()
-    waiters = [someone(lane=lane) for lane in "xyxyxy"]
+    waiters = [someone(lane=lane) for lane in "xyyxxy"]
     for waiter in waiters:
         queue.push(waiter)
     assert list(queue.order(3)) == waiters
