@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from contextlib import suppress
 
 import anyio
 import pytest
@@ -264,12 +265,18 @@ def test_a_cooldown_is_logged_once_for_requests_that_went_out_together(caplog):
     ]
 
 
-def test_a_success_of_an_earlier_call_does_not_end_a_row_of_refusals():
+@pytest.mark.parametrize("error", [None, RateLimited("slow down")], ids=["succeeds", "refused"])
+def test_the_end_of_an_earlier_call_neither_ends_nor_lengthens_a_row_of_refusals(error):
+    """RC-10."""
+
     async def main(loop):
         vendor = account(loop)
-        async with vendor.call("history"):
-            await asyncio.sleep(1)
-            await fail(vendor, RateLimited("slow down"))
+        with suppress(RateLimited):
+            async with vendor.call("history"):
+                await asyncio.sleep(1)
+                await fail(vendor, RateLimited("slow down"))
+                if error:
+                    raise error
         await asyncio.sleep(100)
         await fail(vendor, RateLimited("slow down"))
         return rests(vendor)
