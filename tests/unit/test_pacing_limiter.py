@@ -836,7 +836,8 @@ def test_a_priority_is_0_to_9(priority):
     """RC-7."""
 
     async def program(limiter, loop):
-        await limiter.acquire("x", priority=priority)
+        for each in (0, 9, priority):
+            await limiter.acquire("x", priority=each)
 
     with pytest.raises(ConfigurationError, match=f"test, x: a priority is 0 to 9, not {priority}"):
         run(program)
