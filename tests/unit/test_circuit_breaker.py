@@ -302,7 +302,7 @@ def test_a_success_breaks_the_row_and_an_ignored_end_does_not(make):
 
 def test_it_opens_at_the_share_of_failures(make):
     """CB-3: at exactly that share, of at least so many calls."""
-    breaker = make()
+    breaker = make(attrs.evolve(FIXED, window_ns=90 * SECOND + SECOND // 2))
     for _ in range(4):
         fail(breaker)
         succeed(breaker)
@@ -311,7 +311,7 @@ def test_it_opens_at_the_share_of_failures(make):
     assert breaker.state == "closed"  # 4 of 9
     fail(breaker)
     assert breaker.state == "open"
-    assert breaker.status().reason == "5 of 10 calls failed within 60 s, the last boom"
+    assert breaker.status().reason == "5 of 10 calls failed within 90.5 s, the last boom"
 
 
 def test_a_share_just_below_does_not_open_it(make):
@@ -1153,9 +1153,10 @@ def test_a_policy_at_its_bounds_is_fine(field):
     BreakerPolicy(**field)
 
 
-def test_a_policy_and_earlier_arguments_are_refused_together():
+@pytest.mark.parametrize("earlier", [(3,), (6,), (5, 61.0)])
+def test_a_policy_and_earlier_arguments_are_refused_together(earlier):
     with pytest.raises(ConfigurationError, match="CircuitBreaker: give either a policy or threshold, timeout and"):
-        CircuitBreaker(3, policy=BreakerPolicy())
+        CircuitBreaker(*earlier, policy=BreakerPolicy())
 
 
 def test_a_status_is_plain_data(make):
@@ -1206,7 +1207,7 @@ def test_generations_grow(make):
     """I3: permits, votes and what is in flight add up in each generation."""
     breaker = make()
     permits = [breaker.acquire() for _ in range(7)]
-    for end in (Permit.succeed, Permit.fail, Permit.ignore, Permit.cancel, lambda permit: permit.succeed(0)):
+    for end in (Permit.succeed, lambda permit: permit.succeed(0), Permit.fail, Permit.ignore, Permit.cancel):
         end(permits.pop())
         status = breaker.status()
         assert status.in_flight == len(permits)
