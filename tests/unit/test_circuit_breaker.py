@@ -140,7 +140,7 @@ def test_a_disabled_breaker_counts_and_never_refuses(make, clock):
     status = breaker.status()
     assert (status.state, status.failed, status.succeeded, status.rejected) == ("disabled", 22, 1, 0)
     assert status.reason == "we know"
-    assert status.retry_after_ns == 0
+    assert (status.retry_after_ns, status.in_flight) == (0, 0)
 
 
 def test_disabling_ends_when_it_was_said_to(make, clock):
@@ -272,19 +272,24 @@ def test_it_opens_at_so_many_failures_in_a_row(make):
 def test_a_check_refuses_as_a_call_would_and_takes_no_probe(make, clock):
     """CB-6, I2: who is to wait for its budget first asks whether that is any use."""
     breaker = make()
+    before = breaker.status()
     breaker.check()
-    assert breaker.status().in_flight == 0
+    assert breaker.status() == before
     fail(breaker, 5)
     with pytest.raises(CircuitBreakerOpen):
         breaker.check()
     assert breaker.status().rejected == 1
     clock.advance(5)
+    before = breaker.status()
     breaker.check()
-    assert (breaker.state, breaker.status().in_flight) == ("half_open", 0)
+    assert (breaker.state, breaker.status()) == ("half_open", before)
     probe = breaker.acquire()
     with pytest.raises(CircuitBreakerOpen, match="all its probes are out"):
         breaker.check()
     probe.succeed()
+    breaker.force_open("stop")
+    with pytest.raises(CircuitBreakerOpen, match="forced open"):
+        breaker.check()
 
 
 def test_a_success_breaks_the_row_and_an_ignored_end_does_not(make):
@@ -548,15 +553,18 @@ def test_looking_changes_nothing(make, clock, begin, after):
     assert (first, memory(), len(told)) == (again, before, events)
 
 
+@pytest.mark.parametrize("failed", [0, 1])
 @pytest.mark.parametrize("jitter", [0.0, 0.2])
-def test_what_is_seen_is_what_a_call_then_finds(make, clock, jitter):
+def test_what_is_seen_is_what_a_call_then_finds(make, clock, jitter, failed):
     """G-6: also where a probe was lost, so that the wait it costs is not drawn yet."""
     breaker = half_open(make, clock, attrs.evolve(FIXED, jitter=jitter, base_wait_ns=4 * SECOND))
+    fail(breaker, failed)
+    clock.now += breaker.retry_after_ns
     breaker.acquire()
     clock.advance(31)
     seen = breaker.retry_after_ns
     assert (breaker.state, breaker.is_open()) == ("open", True)
-    assert 0 < seen <= 9 * SECOND
+    assert 0 < seen <= 9 * SECOND << failed
     assert refused(breaker).retry_after == seen / SECOND
     clock.now += seen - 1
     assert breaker.state == "open"
@@ -745,12 +753,13 @@ def test_a_probe_that_does_not_report_is_lost_and_counts_as_failed(make, clock):
 
 def test_a_lost_probe_that_reports_itself_is_late_too(make, clock):
     """CB-9: nobody else called meanwhile; the wait runs from the end of its time, not from its report."""
-    breaker = half_open(make, clock)
+    breaker = half_open(make, clock, attrs.evolve(FIXED, max_probe_ns=61 * SECOND // 2))
     probe = breaker.acquire()
     clock.advance(33)
     probe.succeed()
     assert (breaker.state, breaker.status().late_results, breaker.status().succeeded) == ("open", 1, 0)
-    assert refused(breaker).retry_after == 7.0
+    assert refused(breaker).retry_after == 7.5
+    assert breaker.status().reason == "a probe did not report within 30.5 s"
 
 
 def test_a_breaker_is_never_stuck_half_open(make, clock):
@@ -914,13 +923,13 @@ def test_who_knows_better_can_judge_errors(make):
 def test_a_judge_that_fails_keeps_no_permit(make, clock):
     """CB-11, CB-13: the error counts as a failure, the mistake is counted, and the first error gets through."""
 
-    def broken(error):
+    def broken(_):
         raise LookupError("mine")
 
-    breaker = half_open(make, clock, classify=broken)
+    breaker = half_open(make, clock, classify=broken, on_event=broken)
     with pytest.raises(UnknownSymbol), breaker.guard():
         raise UnknownSymbol("XYZ")
-    assert (breaker.state, breaker.status().callback_errors, breaker.status().in_flight) == ("open", 1, 0)
+    assert (breaker.state, breaker.status().callback_errors, breaker.status().in_flight) == ("open", 1 + 3, 0)
 
 
 # --- CB-13 ---
