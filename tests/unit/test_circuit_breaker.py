@@ -486,14 +486,14 @@ def test_the_wait_begins_anew_after_it_was_closed(make, clock):
 
 def test_a_refusal_says_what_why_how_long_and_where_to_look(make):
     """CB-5: in words and in fields."""
-    breaker = make()
+    breaker = make(attrs.evolve(FIXED, base_wait_ns=9 * SECOND // 2))
     fail(breaker, 5, "ConnectionLost: reset by peer")
     error = refused(breaker)
     assert str(error) == (
         "acme/history is not called, since its circuit breaker is open: 5 failures in a row, the last ConnectionLost: "
-        "reset by peer; try again in 5 s, or use another source; `mdp breakers` shows more"
+        "reset by peer; try again in 4.5 s, or use another source; `mdp breakers` shows more"
     )
-    assert (error.provider, error.operation, error.retry_after) == ("acme", "history", 5.0)
+    assert (error.provider, error.operation, error.retry_after) == ("acme", "history", 4.5)
     assert isinstance(error, errors.MarketDataError)
 
 
