@@ -13,7 +13,7 @@ _log = logging.getLogger("market_data_pipeline.pacing")
 
 
 class Disagreements:
-    """Says so once for each rule: they turn its meter back each time, and it forgets what only the other still needs."""
+    """Says so once for each rule: they turn its meter back each time, and it forgets what the other still needs."""
 
     def __init__(self) -> None:
         self._ours: dict[
