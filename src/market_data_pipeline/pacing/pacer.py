@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import attrs
 
@@ -14,6 +14,9 @@ from market_data_pipeline.errors import ConfigurationError
 from market_data_pipeline.pacing.limiter import Limiter
 from market_data_pipeline.pacing.meters import GcraMeter
 from market_data_pipeline.pacing.store import MemoryStore, Slot
+
+ONE: Final = 1
+"""What mostly goes out; the very object, which is a whole number without a look at its type."""
 
 
 def _above_zero(_budget: Budget, field: attrs.Attribute[Any], value: Any) -> None:
@@ -61,7 +64,8 @@ class Pacer:
             ConfigurationError: They are none, no whole number, or more than the burst, which never may go out at once.
             Overloaded: Too many wait.
         """
-        if self._waiting or type(n) is not int or n < 1 or not self._meter.admit(self._clock.monotonic_ns(), n):
+        strange = n is not ONE and (type(n) is not int or n < 1)
+        if self._waiting or strange or not self._meter.admit(self._clock.monotonic_ns(), n):
             self._waiting += 1
             try:
                 await self._limiter.acquire("message", cost=n)
