@@ -2,6 +2,7 @@
 
 import asyncio
 
+import anyio
 import attrs
 import pytest
 from pydantic import BaseModel, SecretStr
@@ -417,6 +418,23 @@ def test_settings_say_where_what_was_used_is_kept(tmp_path, store, kept):
 
     asyncio.run(main())
     assert any(path.is_file() for path in tmp_path.rglob("*")) == kept
+
+
+def test_who_is_cancelled_still_gives_back_what_is_held(tmp_path):
+    """A program that is stopped closes too, and other processes need not wait for its end."""
+
+    async def main():
+        made, other = (coordinator(data_dir=tmp_path, coordination={"store": "sqlite"}) for _ in range(2))
+        open_ = Concurrency(name="open", limit=1)
+        held = await made.account("acme", rules=[open_]).limiter.acquire("history")
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await made.close()
+        grant = await other.account("acme", rules=[open_]).limiter.acquire("history", patient=False)
+        await other.close()
+        return held is not grant
+
+    assert asyncio.run(main())
 
 
 @pytest.mark.parametrize(

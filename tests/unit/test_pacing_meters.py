@@ -247,10 +247,10 @@ def test_a_rate_that_changes_at_the_very_beginning_forgets_nothing():
 
 def test_what_was_taken_before_a_rate_changed_is_not_refunded():
     """RC-14."""
-    meter = taken(G, 0, 0)
+    meter = taken(G, 9, 9)
     meter.change(Gcra(name="g", limit=1, period_ns=100, burst=2), 0, 10)
     before = meter.earliest(10, 1)
-    meter.refund(0, 1)
+    meter.refund(9, 1)
     assert meter.earliest(10, 1) == before
 
 
@@ -296,6 +296,7 @@ def test_a_refusal_cuts_the_rate_at_which_it_was_refused():
     meter, now = busy(rate=10)
     meter.shrink(now, now)
     assert meter.rate == pytest.approx(7, rel=0.02)
+    assert meter.earliest(now, 1) - now == pytest.approx(SECOND_NS / 7, rel=0.02)
     meter.take(now, 1)
     assert meter.earliest(now, 1) - now == pytest.approx(SECOND_NS / 7, rel=0.02)
 

@@ -3,7 +3,7 @@
 from market_data_pipeline.contracts.budget import Concurrency, Window
 from market_data_pipeline.pacing.meters import NEVER
 from market_data_pipeline.pacing.routes import Routes
-from market_data_pipeline.pacing.store import MOST_METERS, Ask, MemoryStore
+from market_data_pipeline.pacing.store import LATER, MOST_METERS, Ask, MemoryStore
 
 MS = 1_000_000
 RULES = [
@@ -65,6 +65,15 @@ def test_what_somebody_needs_besides_may_not_be_taken_if_it_is_not_there_again_i
     assert verdicts(store, 0, asks[:1]) == [(0, NEVER, None)]
     assert verdicts(store, 60, asks[1:]) == [(None, 100, "x"), (None, 100, None)]
     assert verdicts(store, 100, asks[1:]) == [(100, NEVER, None), (None, 150, "y")]
+
+
+def test_all_who_stand_behind_one_who_may_be_back_are_asked_for_again():
+    """RC-7."""
+    store, asks = asks_of(*[("x", 1)] * 3)
+    for place, ask in enumerate(asks):
+        ask.place, ask.back = (place, 0.0), (0.5, 0.0)
+    first, *others = store.decide(0, asks)
+    assert (first.at, others) == (0, [LATER, LATER])
 
 
 def test_a_look_ahead_leaves_meters_as_they_were():
