@@ -324,9 +324,8 @@ class SqliteStore:
         """Be a new owner, in a forked child, where nobody is left to open the locks of the parent's threads."""
         self._file.forget()
         self._gate = Lock()
-        closed, self._closed = self._closed, Event()
-        if closed.is_set():
-            self._closed.set()
+        was_closed, self._closed = self._closed.is_set(), Event()
+        (self._closed.set if was_closed else self._closed.clear)()
         self._thread = ThreadPoolExecutor(1, "mdp-budget")
         self._batches = {}
         self._owed.clear()
